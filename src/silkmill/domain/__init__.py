@@ -1,0 +1,1 @@
+"""Values and decisions of task execution; standard library only, no clock, no I/O."""
