@@ -61,3 +61,33 @@ _COMPLETING: Row = (State.RUNNING, Phase.COMPLETING)
 _LOST_PREPARING: Row = (State.ABNORMAL, Phase.PREPARING)
 _LOST_EXECUTING: Row = (State.ABNORMAL, Phase.EXECUTING)
 _LOST_COMPLETING: Row = (State.ABNORMAL, Phase.COMPLETING)
+
+FINISHED: Row = (State.FINISHED, None)
+ERROR: Row = (State.ERROR, None)
+CANCELLED: Row = (State.CANCELLED, None)
+
+Ends = tuple[Row, ...]
+_END: dict[Move, Ends] = {Move.FAIL: (ERROR,), Move.CANCEL: (CANCELLED,)}
+# What may happen to an accepted attempt in any phase. ADOPT alone has several ends: the report chooses.
+_UNDO: dict[Move, Ends] = {
+    **_END,
+    Move.RETRY: (_CREATED,),
+    Move.GIVE_BACK: (_UNASSIGNED,),
+    Move.ADOPT: (_PREPARING, _EXECUTING, _COMPLETING),
+}
+
+# (state, open phase) -> event -> where it leads. A pair that is not here is illegal.
+TRANSITIONS: dict[Row, dict[Move, Ends]] = {
+    _CREATED: {Move.RELEASE: (_UNASSIGNED,), **_END},
+    _UNASSIGNED: {Move.HOLD: (_CREATED,), Move.ASSIGN: (_OFFERED,), **_END},
+    _OFFERED: {Move.ACCEPT: (_PREPARING,), Move.GIVE_BACK: (_UNASSIGNED,), **_END},
+    _PREPARING: {Move.START: (_EXECUTING,), Move.LOSE: (_LOST_PREPARING,), **_UNDO},
+    _EXECUTING: {Move.EXIT: (_COMPLETING,), Move.LOSE: (_LOST_EXECUTING,), **_UNDO},
+    _COMPLETING: {Move.FINISH: (FINISHED,), Move.LOSE: (_LOST_COMPLETING,), **_UNDO},
+    _LOST_PREPARING: _UNDO,
+    _LOST_EXECUTING: _UNDO,
+    _LOST_COMPLETING: _UNDO,
+    FINISHED: {},
+    ERROR: {},
+    CANCELLED: {},
+}

@@ -1,0 +1,201 @@
+"""How an attempt ended: the facts a runner recorded, and the verdict drawn from them."""
+
+from __future__ import annotations
+
+import re
+import signal as signals
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class ErrorClass(StrEnum):
+    SPIDER = "spider"
+    NETWORK = "network"
+    SYSTEM = "system"
+    LIMIT = "limit"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnError:
+    """Why the command could not be started. `kind`: missing | not_executable | bad_interpreter |
+    bad_directory | arguments_too_long | other."""
+
+    errno: int
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fatal:
+    """An ERROR frame with `fatal`: the spider itself says that it failed."""
+
+    error_class: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the runner (or the agent, for a dead runner) saw of an attempt. No judgement.
+
+    Times are aware UTC; sizes are bytes of the stored streams."""
+
+    ended_at: datetime
+    started_at: datetime | None = None
+    started: bool = False
+    pid: int | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    signal_sender: str | None = None
+    spawn_error: SpawnError | None = None
+    preparation_error: str | None = None
+    preparation_permanent: bool = False
+    limit: str | None = None
+    cancelled: bool = False
+    """A cancel step was taken before the main process ended."""
+    lost: bool = False
+    """The runner died with its spider while its agent lived."""
+    lost_with_worker: bool = False
+    """The runner died together with its agent; counts as a lost worker."""
+    verified: bool = True
+    survivors: tuple[int, ...] = ()
+    leftovers: int = 0
+    traceback: str | None = None
+    traceback_ends_stderr: bool = False
+    fatal: Fatal | None = None
+    errors: int = 0
+    bad_frames: int = 0
+    progress: float | None = None
+    log_size: int = 0
+    items_size: int = 0
+    items_count: int = 0
+    max_rss_bytes: int = 0
+    cpu_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The `[outcome]` part of spider.toml."""
+
+    min_items: int = 0
+    max_error_ratio: float = 1.0
+    ok_exit_codes: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome, classified. `error_class` None: it ended well."""
+
+    outcome: str
+    reason: str | None = None
+    error_class: ErrorClass | None = None
+    permanent: bool = False
+    exit_code: int | None = None
+    signal: int | None = None
+    traceback: str | None = None
+
+
+# The exception types that Python's standard library, aiohttp, httpx, requests, urllib3 and Twisted raise
+# when a connection, a name look-up, a TLS handshake or an answer did not come.
+_NETWORK_EXCEPTION = re.compile(
+    r"(Connection\w*Error|ConnectTimeout|ConnectError|ReadTimeout|ReadError|WriteTimeout|PoolTimeout|"
+    r"RemoteProtocolError|RemoteDisconnected|MaxRetryError|NewConnectionError|NameResolutionError|ProxyError|"
+    r"SSLError|SSL\w+Error|CertificateError|gaierror|herror|URLError|TimeoutError|DNSLookupError|"
+    r"ResponseNeverReceived|ResponseFailed|ConnectionLost|ConnectionDone|ConnectionRefused|TCPTimedOutError|"
+    r"ServerDisconnectedError|ClientConnector\w*Error|ClientOSError|Timeout|socket\.timeout)$"
+)
+
+
+def classify(facts: Facts, rules: Rules) -> Verdict:
+    """The verdict of an attempt that has ended. The first rule that fits decides."""
+    if facts.lost or facts.lost_with_worker:
+        return Verdict("lost", _lost_reason(facts), ErrorClass.SYSTEM)
+    if facts.preparation_error is not None:
+        return Verdict(
+            "never_started", facts.preparation_error, ErrorClass.SYSTEM, permanent=facts.preparation_permanent
+        )
+    if facts.spawn_error is not None:
+        return Verdict(
+            "never_started", facts.spawn_error.message, ErrorClass.SYSTEM, permanent=_permanent(facts)
+        )
+    if facts.limit is not None:
+        return _ended(facts, "limit", f"{facts.limit} limit reached", ErrorClass.LIMIT)
+    if facts.cancelled:
+        return _ended(facts, "cancelled", "cancelled", ErrorClass.CANCELLED)
+    if facts.signal is not None:
+        return _ended(facts, "signal", _signal_reason(facts), ErrorClass.SPIDER)
+    return _classify_exit(facts, rules)
+
+
+def _classify_exit(facts: Facts, rules: Rules) -> Verdict:
+    if facts.exit_code not in rules.ok_exit_codes:
+        return _ended(facts, "exit", _exit_reason(facts), _exit_class(facts))
+    if facts.fatal is not None:
+        reason = f"{facts.fatal.error_class}: {facts.fatal.message}"
+        return _ended(facts, "exit", reason, _class_named(facts.fatal.error_class))
+    if facts.items_count < rules.min_items:
+        reason = f"{facts.items_count} items, fewer than outcome.min_items = {rules.min_items}"
+        return _ended(facts, "exit", reason, ErrorClass.SPIDER)
+    if _error_ratio(facts) > rules.max_error_ratio:
+        reason = f"{facts.errors} errors beside {facts.items_count} items, over outcome.max_error_ratio"
+        return _ended(facts, "exit", reason, ErrorClass.SPIDER)
+    return _ended(facts, "exit", None, None)
+
+
+def _ended(facts: Facts, outcome: str, reason: str | None, error_class: ErrorClass | None) -> Verdict:
+    return Verdict(
+        outcome=outcome,
+        reason=reason,
+        error_class=error_class,
+        exit_code=facts.exit_code,
+        signal=facts.signal,
+        traceback=facts.traceback,
+    )
+
+
+def _permanent(facts: Facts) -> bool:
+    return facts.spawn_error is not None and facts.spawn_error.kind != "other"
+
+
+def _lost_reason(facts: Facts) -> str:
+    whose = "its worker" if facts.lost_with_worker else "its runner"
+    return f"lost: {whose} died" + ("" if facts.verified else "; the end of its processes is not verified")
+
+
+def _signal_reason(facts: Facts) -> str:
+    number = facts.signal or 0
+    name = signals.Signals(number).name if number in signals.valid_signals() else "unknown signal"
+    return f"killed by signal {number} ({name}), sender {facts.signal_sender or 'unknown'}"
+
+
+def _exit_reason(facts: Facts) -> str:
+    exception = _last_uncaught_exception(facts)
+    return f"exit code {facts.exit_code}" + (f": {exception}" if exception else "")
+
+
+def _exit_class(facts: Facts) -> ErrorClass:
+    exception = _last_uncaught_exception(facts)
+    if exception and _NETWORK_EXCEPTION.search(exception.split(":", 1)[0].strip()):
+        return ErrorClass.NETWORK
+    return ErrorClass.SPIDER
+
+
+def _last_uncaught_exception(facts: Facts) -> str | None:
+    """The last line of the traceback that ends stderr, when Python died of it (exit code 1).
+
+    The line names the exception; a multi-line message is cut to the line that carries the type."""
+    if not (facts.exit_code == 1 and facts.traceback_ends_stderr and facts.traceback):
+        return None
+    lines = facts.traceback.rstrip("\n").splitlines()
+    named = [line for line in lines[1:] if line and not line[0].isspace()]
+    return named[0][:500] if named else None
+
+
+def _class_named(name: str) -> ErrorClass:
+    return ErrorClass.NETWORK if name == ErrorClass.NETWORK else ErrorClass.SPIDER
+
+
+def _error_ratio(facts: Facts) -> float:
+    total = facts.errors + facts.items_count
+    return facts.errors / total if total else 0.0

@@ -1,0 +1,175 @@
+"""A spider's configuration as a value, and what of it a task needs to run."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import dataclass, field
+from typing import Any
+
+from silkmill.domain.errors import BadInput
+from silkmill.domain.outcome import Rules
+from silkmill.domain.retry import RetryPolicy
+
+NAME = re.compile(r"[a-z0-9._-]{1,64}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A declared parameter. `type`: str | int | float | bool."""
+
+    type: str = "str"
+    default: Any = None
+    required: bool = False
+    choices: tuple[Any, ...] = ()
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The `[limits]` part of spider.toml. Seconds and bytes; 0 is no limit."""
+
+    runtime_seconds: float = 0.0
+    stall_seconds: float = 0.0
+    log_bytes: int = 1 << 30
+    items: int = 0
+    prepare_seconds: float = 900.0
+    grace_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class SpiderConfig:
+    """One spider of a version: its spider.toml, checked. `command` is an argv template."""
+
+    name: str
+    project: str = "default"
+    command: tuple[str, ...] = ()
+    priority: int = 5
+    tags: tuple[str, ...] = ()
+    ipc: str = "open"
+    stdin: str = "open"
+    params: dict[str, Param] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+    limits: Limits = Limits()
+    retry: RetryPolicy = RetryPolicy()
+    outcome: Rules = Rules()
+    include: tuple[str, ...] = ("**",)
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Spider:
+    """A spider by name, pointing to the version that new tasks get."""
+
+    project: str
+    name: str
+    version: str
+
+
+def check_name(value: str, field_name: str) -> str:
+    if not NAME.match(value):
+        raise BadInput(
+            f"{field_name} {value!r} is not a name",
+            field=field_name,
+            remedy="use 1 to 64 of the characters a-z 0-9 . _ -",
+        )
+    return value
+
+
+def resolve_params(config: SpiderConfig, given: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a task: those given, checked and converted, over the declared defaults.
+
+    Raises BadInput for an undeclared, missing or ill-typed one."""
+    for name in given:
+        if name not in config.params:
+            declared = ", ".join(sorted(config.params)) or "none"
+            raise BadInput(
+                f"spider {config.name} has no parameter {name!r} (declared: {declared})",
+                field=f"params.{name}",
+                remedy=f"declare [params.{name}] in spider.toml",
+            )
+    resolved = {name: _resolve(name, param, given) for name, param in config.params.items()}
+    return {name: value for name, value in resolved.items() if value is not None}
+
+
+def render_command(config: SpiderConfig, params: dict[str, Any]) -> tuple[str, ...]:
+    """The argv: `{name}` is replaced inside one argument and stays inside it; `{{` is `{`, `}}` is `}`."""
+    return tuple(_render(argument, params) for argument in config.command)
+
+
+def split_command(command: str | list[str]) -> tuple[str, ...]:
+    if isinstance(command, list):
+        return tuple(command)
+    try:
+        return tuple(shlex.split(command))
+    except ValueError as error:
+        raise BadInput(f"command {command!r}: {error}", field="command", remedy="close the quote") from error
+
+
+def _resolve(name: str, param: Param, given: dict[str, Any]) -> Any:
+    value = given.get(name, param.default)
+    if value is None:
+        if param.required:
+            raise BadInput(
+                f"parameter {name!r} is required", field=f"params.{name}", remedy=f"give -a {name}=…"
+            )
+        return None
+    value = _convert(name, param.type, value)
+    if param.choices and value not in param.choices:
+        allowed = ", ".join(map(str, param.choices))
+        raise BadInput(
+            f"{value!r} is not a choice of {name}", field=f"params.{name}", remedy=f"use one of {allowed}"
+        )
+    return value
+
+
+_BOOLEANS = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "off": False,
+}
+
+
+def _convert(name: str, type_name: str, value: Any) -> Any:
+    try:
+        if type_name == "bool":
+            return value if isinstance(value, bool) else _BOOLEANS[str(value).lower()]
+        if isinstance(value, bool):
+            raise ValueError
+        return {"str": str, "int": int, "float": float}[type_name](value)
+    except (KeyError, ValueError, TypeError):
+        raise BadInput(
+            f"{value!r} is not {type_name}",
+            field=f"params.{name}",
+            remedy=f"give a value of type {type_name}",
+        ) from None
+
+
+_PLACE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_-]*)\}")
+
+
+def _render(argument: str, params: dict[str, Any]) -> str:
+    def replacement(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name is None:
+            return match.group(0)[0]
+        if name not in params:
+            raise BadInput(
+                f"the command names {{{name}}}, which has no value",
+                field=f"params.{name}",
+                remedy=f"give -a {name}=… or a default in spider.toml; write {{{{ for a literal brace",
+            )
+        return text_of(params[name])
+
+    return _PLACE.sub(replacement, argument)
+
+
+def text_of(value: Any) -> str:
+    """A parameter as command-line text: strings as they are, everything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
