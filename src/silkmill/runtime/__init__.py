@@ -1,0 +1,1 @@
+"""What every process of the engine runs on; knows nothing of tasks."""
