@@ -1,0 +1,277 @@
+"""The attempt directory: the files in which a runner leaves what its spider said, and how to read them back.
+
+    spec.json               what to run (written by the agent, read once by the runner)
+    log.<offset>            framed log, append-only segments named after their first byte's offset
+    items.<offset>          one item a line, the same way
+    status.json             latest STATUS and counters, replaced by rename
+    outcome.json            how it ended, written last, by rename
+    work/                   the spider's working directory
+
+A segment is closed when a later one exists. The agent may unlink closed segments that are acknowledged.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from silkmill.protocol.logframe import missing_end
+
+TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
+if TYPE_CHECKING:
+    from typing import Any, Literal, TypedDict
+
+    Stream = Literal["log", "items"]
+
+    class Limits(TypedDict):
+        """Seconds and bytes; 0 means no limit."""
+
+        runtime: float
+        stall: float
+        grace: float
+        items: int
+        spool: int
+
+    class Spec(TypedDict):
+        version: int
+        task: str
+        attempt: int
+        argv: list[str]
+        env: dict[str, str]
+        cwd: str
+        nonce: str
+        boot_id: str
+        ipc: Literal["open", "strict"]
+        stdin: Literal["open", "null"]
+        limits: Limits
+        containment: Literal["auto", "walk"]
+
+    class SpawnFailure(TypedDict):
+        errno: int
+        kind: Literal[
+            "missing", "not_executable", "bad_interpreter", "bad_directory", "arguments_too_long", "other"
+        ]
+        message: str
+
+    # "class" is a keyword, hence the functional form. The first ERROR message that said it was fatal.
+    FatalError = TypedDict("FatalError", {"class": str, "message": str})
+
+    class Outcome(TypedDict):
+        """The facts of an ended attempt; what they mean is decided elsewhere."""
+
+        started: bool
+        pid: int | None
+        started_at: str | None
+        ended_at: str
+        exit_code: int | None
+        signal: int | None
+        signal_sender: Literal["us", "unknown"] | None
+        spawn_error: SpawnFailure | None
+        limit: Literal["runtime", "stall", "items"] | None
+        cancelled: bool  # a cancel step was taken before the main process ended
+        lost: bool
+        verified: bool  # the process tree was proven empty
+        survivors: list[int]
+        leftovers: int  # processes killed after the main one had ended
+        traceback: str | None
+        traceback_ends_stderr: bool
+        fatal: FatalError | None
+        errors: int
+        bad_frames: int
+        progress: float | None
+        log_size: int
+        items_size: int
+        items_count: int
+        max_rss_bytes: int
+        cpu_seconds: float
+
+    class Status(TypedDict):
+        status: Any  # the payload of the latest STATUS message, null when there was none
+        errors: int
+        bad_frames: int
+        at: str
+
+
+SPEC_VERSION = 1
+SEGMENT_BYTES = 8 * 1024 * 1024
+SPEC_FILE = "spec.json"
+STATUS_FILE = "status.json"
+OUTCOME_FILE = "outcome.json"
+WORK_DIRECTORY = "work"
+
+
+class BadSpec(ValueError):
+    """spec.json is missing, unreadable, or of another version."""
+
+    def __init__(self, directory: str, why: str) -> None:
+        super().__init__(f"{os.path.join(directory, SPEC_FILE)}: {why}")
+
+
+def directory_name(task: str, attempt: int) -> str:
+    return f"{task}.{attempt}"
+
+
+def encode(value: object) -> bytes:
+    """JSON in ASCII: escapes keep what UTF-8 cannot say (an argument that is not UTF-8)."""
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def write_json(path: str, value: object) -> None:
+    replace_file(path, encode(value))
+
+
+def replace_file(path: str, content: bytes) -> None:
+    """Replace the file at `path` as a whole: readers see the old or the new one, never a part."""
+    temporary = f"{path}.new"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        data = memoryview(content)
+        while data:
+            data = data[os.write(descriptor, data) :]
+    finally:
+        os.close(descriptor)
+    os.rename(temporary, path)
+
+
+def read_json(path: str) -> Any | None:
+    """The value in the file at `path`, or None when there is no such file."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return json.loads(file.read())
+    except FileNotFoundError:
+        return None
+
+
+def write_spec(directory: str, spec: Spec) -> None:
+    write_json(os.path.join(directory, SPEC_FILE), spec)
+
+
+def read_spec(directory: str) -> Spec:
+    """Read spec.json. Raises BadSpec."""
+    try:
+        spec: Spec | None = read_json(os.path.join(directory, SPEC_FILE))
+    except (OSError, ValueError) as error:
+        raise BadSpec(directory, str(error)) from error
+    if spec is None:
+        raise BadSpec(directory, "no such file")
+    if spec["version"] != SPEC_VERSION:
+        raise BadSpec(directory, f"version {spec['version']}, this runner reads version {SPEC_VERSION}")
+    return spec
+
+
+def read_outcome(directory: str) -> Outcome | None:
+    """The outcome, or None while the attempt has not ended (or its runner was killed)."""
+    outcome: Outcome | None = read_json(os.path.join(directory, OUTCOME_FILE))
+    return outcome
+
+
+def read_status(directory: str) -> Status | None:
+    status: Status | None = read_json(os.path.join(directory, STATUS_FILE))
+    return status
+
+
+class Segment:
+    """One segment file as it is now: `first` is the stream offset of its first byte, `size` its bytes."""
+
+    __slots__ = ("first", "path", "size")
+
+    def __init__(self, path: str, first: int, size: int) -> None:
+        self.path = path
+        self.first = first
+        self.size = size
+
+    @property
+    def end(self) -> int:
+        return self.first + self.size
+
+
+def segment_path(directory: str, stream: Stream, first: int) -> str:
+    return os.path.join(directory, f"{stream}.{first}")
+
+
+def list_segments(directory: str, stream: Stream) -> list[Segment]:
+    """The segments of a stream that still exist, in order; the last one may grow."""
+    found = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            name, _, first = entry.name.partition(".")
+            if name == stream and first.isdecimal():
+                found.append(Segment(entry.path, int(first), entry.stat().st_size))
+    return sorted(found, key=lambda segment: segment.first)
+
+
+def stream_size(directory: str, stream: Stream) -> int:
+    """How many bytes the stream has so far, unlinked segments counted."""
+    segments = list_segments(directory, stream)
+    return segments[-1].end if segments else 0
+
+
+def read_stream(directory: str, stream: Stream, offset: int, limit: int) -> bytes:
+    """Up to `limit` bytes from `offset` on, across segments; empty at the end of what is there.
+
+    Raises FileNotFoundError when the segment that held `offset` is gone.
+    """
+    pieces = []
+    for segment in list_segments(directory, stream):
+        if segment.end <= offset or limit <= 0:
+            continue
+        if segment.first > offset:
+            raise FileNotFoundError(segment_path(directory, stream, offset))
+        piece = _read_at(segment.path, offset - segment.first, min(limit, segment.end - offset))
+        pieces.append(piece)
+        offset += len(piece)
+        limit -= len(piece)
+    return b"".join(pieces)
+
+
+def _read_at(path: str, position: int, length: int) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.pread(descriptor, length, position)
+    finally:
+        os.close(descriptor)
+
+
+def repair_tails(directory: str) -> None:
+    """Make the streams of a killed runner whole: complete a torn frame, drop a torn item line.
+
+    Call it only when no runner owns the directory any more; a repeat changes nothing.
+    """
+    _complete_log(directory)
+    _drop_torn_item(directory)
+
+
+def append_log(directory: str, frames: bytes) -> None:
+    """Add whole frames to the log of an attempt that no runner owns."""
+    segments = list_segments(directory, "log")
+    path = segments[-1].path if segments else segment_path(directory, "log", 0)
+    with open(path, "ab", buffering=0) as file:
+        file.write(frames)
+
+
+def _complete_log(directory: str) -> None:
+    segments = list_segments(directory, "log")
+    if segments:
+        torn = _torn_tail(segments[-1])
+        append_log(directory, missing_end(torn))
+
+
+def _drop_torn_item(directory: str) -> None:
+    segments = list_segments(directory, "items")
+    if segments:
+        last = segments[-1]
+        os.truncate(last.path, last.size - len(_torn_tail(last)))
+
+
+def _torn_tail(segment: Segment) -> bytes:
+    """The bytes after the last newline of a segment, looked for from its end."""
+    tail = b""
+    position = segment.size
+    while position > 0:
+        length = min(position, 64 * 1024)
+        position -= length
+        tail = _read_at(segment.path, position, length) + tail
+        newline = tail.rfind(b"\n")
+        if newline >= 0:
+            return tail[newline + 1 :]
+    return tail

@@ -1,0 +1,110 @@
+"""The unix socket on which an agent talks to its runner: JSON lines; the newest connection counts."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from selectors import EVENT_READ, EVENT_WRITE
+
+TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from selectors import BaseSelector
+    from typing import Any
+
+_READ_BYTES = 64 * 1024
+
+
+class Link:
+    """`on_message` gets every message of the agent. Sending never waits: a slow agent's events are kept."""
+
+    def __init__(
+        self, path: str, selector: BaseSelector, on_message: Callable[[dict[str, Any]], None]
+    ) -> None:
+        self._path = path
+        self._selector = selector
+        self._on_message = on_message
+        self._agent: socket.socket | None = None
+        self._received = bytearray()
+        self._to_send = bytearray()
+        self._listener = _listen(path)
+        selector.register(self._listener, EVENT_READ, self._on_connection)
+
+    @property
+    def connected(self) -> bool:
+        return self._agent is not None
+
+    @property
+    def congested(self) -> bool:
+        """The agent has not taken what was sent before."""
+        return bool(self._to_send)
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Queue a message; `flush` sends all queued ones together."""
+        if self._agent is not None:
+            self._to_send += json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+    def flush(self) -> None:
+        if self._agent is None or not self._to_send:
+            return
+        try:
+            del self._to_send[: self._agent.send(self._to_send)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._drop_agent()
+            return
+        self._selector.modify(self._agent, EVENT_READ | (EVENT_WRITE if self._to_send else 0), self._on_agent)
+
+    def close(self) -> None:
+        self._drop_agent()
+        self._selector.unregister(self._listener)
+        self._listener.close()
+        os.unlink(self._path)
+
+    def _on_connection(self, descriptor: int, now: float) -> None:
+        try:
+            newest, _ = self._listener.accept()
+        except OSError:  # it hung up again
+            return
+        self._drop_agent()
+        newest.setblocking(False)
+        self._agent = newest
+        self._selector.register(newest, EVENT_READ, self._on_agent)
+
+    def _on_agent(self, descriptor: int, now: float) -> None:
+        if self._agent is None or self._agent.fileno() != descriptor:
+            return  # replaced in this very round
+        try:
+            data = self._agent.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop_agent()
+            return
+        self._received += data
+        while (end := self._received.find(b"\n")) >= 0:
+            line = bytes(self._received[:end])
+            del self._received[: end + 1]
+            self._on_message(json.loads(line))
+
+    def _drop_agent(self) -> None:
+        if self._agent is not None:
+            self._selector.unregister(self._agent)
+            self._agent.close()
+            self._agent = None
+        self._received.clear()
+        self._to_send.clear()
+
+
+def _listen(path: str) -> socket.socket:
+    if os.path.exists(path):  # of a dead runner: the agent starts one runner for a slot at a time
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    listener.listen(4)
+    listener.setblocking(False)
+    return listener

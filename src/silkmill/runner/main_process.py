@@ -1,0 +1,60 @@
+"""The spider's main process: its pid, the signals we sent it, how it ended, and what its tree used."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from silkmill.protocol.logframe import rfc3339
+from silkmill.runner.processes import start_time
+
+TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
+if TYPE_CHECKING:
+    from resource import struct_rusage
+
+    from silkmill.protocol.attemptdir import Outcome
+
+
+class MainProcess:
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.started_at = rfc3339(time.time_ns())
+        self.start_time = start_time(pid)
+        self.ended = False
+        self._status = 0
+        self._signals_sent: set[int] = set()
+        self._max_rss_bytes = 0
+        self._cpu_seconds = 0.0
+
+    def terminate_group(self) -> None:
+        """SIGTERM to its process group. Not once it is reaped: then the number may be another's."""
+        self._signals_sent.add(signal.SIGTERM)
+        os.killpg(self.pid, signal.SIGTERM)
+
+    def will_be_killed(self) -> None:
+        self._signals_sent.add(signal.SIGKILL)
+
+    def count(self, pid: int, status: int, usage: struct_rusage) -> None:
+        """A process of the tree has been reaped, perhaps the main one."""
+        self._max_rss_bytes = max(self._max_rss_bytes, usage.ru_maxrss * 1024)
+        self._cpu_seconds += usage.ru_utime + usage.ru_stime
+        if pid == self.pid:
+            self.ended = True
+            self._status = status
+
+    def describe(self, outcome: Outcome) -> None:
+        """Write what is known into the outcome."""
+        outcome["started"] = True
+        outcome["pid"] = self.pid
+        outcome["started_at"] = self.started_at
+        outcome["max_rss_bytes"] = self._max_rss_bytes
+        outcome["cpu_seconds"] = round(self._cpu_seconds, 6)
+        if not self.ended:
+            return
+        code = os.waitstatus_to_exitcode(self._status)
+        if code >= 0:
+            outcome["exit_code"] = code
+        else:
+            outcome["signal"] = -code
+            outcome["signal_sender"] = "us" if -code in self._signals_sent else "unknown"

@@ -1,0 +1,117 @@
+"""How an attempt ended: the facts collected on the way, the closing line of the log, and outcome.json."""
+
+from __future__ import annotations
+
+import os
+
+from silkmill.protocol.attemptdir import OUTCOME_FILE, encode
+
+TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from silkmill.protocol.attemptdir import Limits, Outcome
+
+_RESERVED_BYTES = 96 * 1024
+
+
+class OutcomeFile:
+    """Its space is taken when the attempt starts, so that a disk that is full at the end cannot refuse it."""
+
+    def __init__(self, directory: str) -> None:
+        self._path = os.path.join(directory, OUTCOME_FILE)
+        self._descriptor = os.open(f"{self._path}.new", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(self._descriptor, 0, _RESERVED_BYTES)
+        except OSError:
+            self.discard()
+            raise
+
+    def write(self, outcome: Outcome) -> None:
+        data = _fitting(outcome)
+        os.pwrite(self._descriptor, data, 0)
+        os.ftruncate(self._descriptor, len(data))
+        os.close(self._descriptor)
+        os.rename(f"{self._path}.new", self._path)
+
+    def discard(self) -> None:
+        os.close(self._descriptor)
+        os.unlink(f"{self._path}.new")
+
+
+def _fitting(outcome: Outcome) -> bytes:
+    """The JSON, with the beginning of the traceback left out where escapes make it longer than the space."""
+    data = encode(outcome)
+    while len(data) > _RESERVED_BYTES:
+        text = outcome["traceback"] or ""
+        outcome["traceback"] = text[len(text) // 2 :]
+        data = encode(outcome)
+    return data
+
+
+def blank_outcome() -> Outcome:
+    """The facts of an attempt in which nothing has happened yet."""
+    return {
+        "started": False,
+        "pid": None,
+        "started_at": None,
+        "ended_at": "",
+        "exit_code": None,
+        "signal": None,
+        "signal_sender": None,
+        "spawn_error": None,
+        "limit": None,
+        "cancelled": False,
+        "lost": False,
+        "verified": True,
+        "survivors": [],
+        "leftovers": 0,
+        "traceback": None,
+        "traceback_ends_stderr": False,
+        "fatal": None,
+        "errors": 0,
+        "bad_frames": 0,
+        "progress": None,
+        "log_size": 0,
+        "items_size": 0,
+        "items_count": 0,
+        "max_rss_bytes": 0,
+        "cpu_seconds": 0.0,
+    }
+
+
+def closing_line(outcome: Outcome, limits: Limits) -> str:
+    """The last line of the log: how it ended, in the order of what the reader wants to know first."""
+    parts = [_cause(outcome, limits), _end(outcome), *_remains(outcome)]
+    return ", ".join(part for part in parts if part)
+
+
+def limit_text(limit: Literal["runtime", "stall", "items"], limits: Limits) -> str:
+    unit = "" if limit == "items" else "s"
+    return f"{limit} limit of {limits[limit]:g}{unit}"
+
+
+def _cause(outcome: Outcome, limits: Limits) -> str:
+    if outcome["limit"]:
+        return limit_text(outcome["limit"], limits)
+    return "stopped by cancel" if outcome["cancelled"] else ""
+
+
+def _end(outcome: Outcome) -> str:
+    if outcome["spawn_error"]:
+        return f"not started: {outcome['spawn_error']['message']}"
+    if outcome["signal"] is not None:
+        sender = "sent by us" if outcome["signal_sender"] == "us" else "sender unknown"
+        return f"killed by signal {outcome['signal']}, {sender}"
+    if outcome["exit_code"] is not None:
+        return f"exit code {outcome['exit_code']}"
+    return "the main process could not be killed"
+
+
+def _remains(outcome: Outcome) -> list[str]:
+    remains = []
+    if outcome["leftovers"]:
+        remains.append(f"{outcome['leftovers']} processes left behind were killed")
+    if outcome["survivors"]:
+        remains.append(f"still alive: {' '.join(map(str, outcome['survivors']))}")
+    return remains

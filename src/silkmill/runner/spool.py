@@ -1,0 +1,133 @@
+"""The spool: what was read waits here until it is in its segment file. A full disk delays, never drops."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+
+from silkmill.protocol.attemptdir import SEGMENT_BYTES, segment_path
+from silkmill.runner.clock import NEVER
+
+TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from silkmill.protocol.attemptdir import Stream
+
+    # The stream, whole frames or item lines, and how many items they are.
+    Piece = tuple[Stream, bytes, int]
+
+RETRY_SECONDS = 0.1
+RESERVE_BYTES = 8 * 1024 * 1024  # beyond the limit, for the rest of a spider that is being stopped
+
+
+class SegmentWriter:
+    """Appends one stream to its segment files; a new one begins where a piece ends beyond 8 MiB."""
+
+    def __init__(self, directory: str, stream: Stream) -> None:
+        self._directory = directory
+        self._stream = stream
+        self._descriptor = -1
+        self._first = 0
+        self.size = 0  # of the whole stream
+
+    def begin_piece(self) -> str | None:
+        """Open the next segment when it is time; returns its path then."""
+        if self._descriptor >= 0 and self.size - self._first < SEGMENT_BYTES:
+            return None
+        path = segment_path(self._directory, self._stream, self.size)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self.close()
+        self._descriptor, self._first = descriptor, self.size
+        return path
+
+    def write(self, data: memoryview) -> int:
+        written = os.write(self._descriptor, data)
+        self.size += written
+        return written
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class Spool:
+    """Two streams and the pieces that wait for them. `limit` is in bytes on disk, 0 for none."""
+
+    def __init__(self, directory: str, limit: int) -> None:
+        self.log = SegmentWriter(directory, "log")
+        self.items = SegmentWriter(directory, "items")
+        self.items_count = 0
+        self._limit = limit
+        self._paths: dict[str, tuple[SegmentWriter, int]] = {}
+        self._waiting: deque[Iterator[Piece]] = deque()
+        self._piece: Piece | None = None
+        self._rest = memoryview(b"")
+        self._retry_at = 0.0
+
+    def add(self, pieces: Iterator[Piece]) -> None:
+        """Queue pieces; they are made only when they can be written, so that little is held in memory."""
+        self._waiting.append(pieces)
+
+    def pump(self, now: float) -> None:
+        """Write what waits, until it is done or the disk refuses; then again after a tenth of a second."""
+        if now < self._retry_at:
+            return
+        self._retry_at = 0.0
+        try:
+            while self._next_piece():
+                self._write_piece()
+        except OSError:  # ENOSPC, EDQUOT, EIO: the disk may recover, and the spider's words exist only here
+            self._retry_at = now + RETRY_SECONDS
+
+    @property
+    def stuck(self) -> bool:
+        """The disk refused; no more may be read."""
+        return self._retry_at > 0.0
+
+    @property
+    def retry_at(self) -> float:
+        return self._retry_at or NEVER
+
+    def is_full(self, reserve: int) -> bool:
+        """Whether the segments on disk reach the limit (and `reserve` beyond it)."""
+        if not self._limit or self.log.size + self.items.size < self._limit + reserve:
+            return False
+        return self._bytes_on_disk() >= self._limit + reserve
+
+    def close(self) -> None:
+        self.log.close()
+        self.items.close()
+
+    def _next_piece(self) -> bool:
+        while self._piece is None:
+            if not self._waiting:
+                return False
+            self._piece = next(self._waiting[0], None)
+            if self._piece is None:
+                self._waiting.popleft()
+            else:
+                self._rest = memoryview(self._piece[1])
+        return True
+
+    def _write_piece(self) -> None:
+        assert self._piece is not None
+        stream, data, count = self._piece
+        writer = self.log if stream == "log" else self.items
+        if len(self._rest) == len(data):
+            path = writer.begin_piece()
+            if path:
+                self._paths[path] = writer, writer.size
+        while self._rest:
+            self._rest = self._rest[writer.write(self._rest) :]
+        self.items_count += count
+        self._piece = None
+
+    def _bytes_on_disk(self) -> int:
+        """The agent unlinks what is acknowledged."""
+        self._paths = {path: place for path, place in self._paths.items() if os.path.exists(path)}
+        total = 0
+        for path in self._paths:
+            total += os.stat(path).st_size
+        return total
