@@ -88,7 +88,9 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Stopped on request and verified dead, or never started."""
+    """Stopped on request and verified dead, or never started.
+
+    `verdict`: how the attempt itself ended, which its history keeps."""
 
     reason: str
     at: datetime
@@ -119,8 +121,8 @@ class Adopt:
 class GiveBack:
     """The attempt ends without an outcome and the task waits again, with no back-off.
 
-    `lost`: it went with its worker, which has a limit of its own. `withdrawn`: an offer nobody took; it is
-    not kept in the history."""
+    `lost`: it went with its worker, which has a limit of its own. An offer that nobody took is withdrawn by
+    this event too, and is not kept in the history."""
 
     reason: str
     at: datetime

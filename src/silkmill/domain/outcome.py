@@ -9,6 +9,10 @@ from datetime import datetime
 from enum import StrEnum
 
 
+CANCEL_NOT_VERIFIED = "cancel not verified"
+"""The reason of a task whose processes could not be proven dead after a cancel."""
+
+
 class ErrorClass(StrEnum):
     SPIDER = "spider"
     NETWORK = "network"
@@ -94,23 +98,36 @@ class Verdict:
     exit_code: int | None = None
     signal: int | None = None
     traceback: str | None = None
+    lost_with_worker: bool = False
+    """It counts as a lost worker, not as an attempt with an outcome."""
 
 
 # The exception types that Python's standard library, aiohttp, httpx, requests, urllib3 and Twisted raise
 # when a connection, a name look-up, a TLS handshake or an answer did not come.
 _NETWORK_EXCEPTION = re.compile(
-    r"(Connection\w*Error|ConnectTimeout|ConnectError|ReadTimeout|ReadError|WriteTimeout|PoolTimeout|"
-    r"RemoteProtocolError|RemoteDisconnected|MaxRetryError|NewConnectionError|NameResolutionError|ProxyError|"
-    r"SSLError|SSL\w+Error|CertificateError|gaierror|herror|URLError|TimeoutError|DNSLookupError|"
-    r"ResponseNeverReceived|ResponseFailed|ConnectionLost|ConnectionDone|ConnectionRefused|TCPTimedOutError|"
-    r"ServerDisconnectedError|ClientConnector\w*Error|ClientOSError|Timeout|socket\.timeout)$"
+    r"(^|\.)("
+    r"Connection\w*Error|ConnectError|ConnectTimeout|ReadTimeout|ReadError|WriteTimeout|WriteError|PoolTimeout|"
+    r"NetworkError|RemoteProtocolError|RemoteDisconnected|IncompleteRead|ProtocolError|ChunkedEncodingError|"
+    r"MaxRetryError|NewConnectionError|NameResolutionError|ProxyError|"
+    r"SSL\w*Error|CertificateError|gaierror|herror|URLError|(Read|Server|Socket)?Timeout(Error)?|"
+    r"Client\w*Connect\w*Error|ClientOSError|ClientPayloadError|ServerDisconnectedError|"
+    r"DNSLookupError|TCPTimedOutError|ConnectionLost|ConnectionDone|NoRouteError|"
+    r"ResponseNeverReceived|ResponseFailed"
+    r")$|^socket\.timeout$"
 )
+# ENETDOWN to ECONNRESET and ETIMEDOUT to EHOSTUNREACH: a bare OSError of a socket names only the number.
+_NETWORK_ERRNO = re.compile(r"^OSError: .*\[Errno 1(0[0-4]|1[0-3])\]")
+
+
+_TRACEBACK_HEADER = "Traceback (most recent call last):"
 
 
 def classify(facts: Facts, rules: Rules) -> Verdict:
     """The verdict of an attempt that has ended. The first rule that fits decides."""
     if facts.lost or facts.lost_with_worker:
-        return Verdict("lost", _lost_reason(facts), ErrorClass.SYSTEM)
+        return Verdict(
+            "lost", _lost_reason(facts), ErrorClass.SYSTEM, lost_with_worker=facts.lost_with_worker
+        )
     if facts.preparation_error is not None:
         return Verdict(
             "never_started", facts.preparation_error, ErrorClass.SYSTEM, permanent=facts.preparation_permanent
@@ -146,7 +163,7 @@ def _classify_exit(facts: Facts, rules: Rules) -> Verdict:
 def _ended(facts: Facts, outcome: str, reason: str | None, error_class: ErrorClass | None) -> Verdict:
     return Verdict(
         outcome=outcome,
-        reason=reason,
+        reason=_with_doubt(facts, reason),
         error_class=error_class,
         exit_code=facts.exit_code,
         signal=facts.signal,
@@ -160,7 +177,13 @@ def _permanent(facts: Facts) -> bool:
 
 def _lost_reason(facts: Facts) -> str:
     whose = "its worker" if facts.lost_with_worker else "its runner"
-    return f"lost: {whose} died" + ("" if facts.verified else "; the end of its processes is not verified")
+    return _with_doubt(facts, f"lost: {whose} died") or ""
+
+
+def _with_doubt(facts: Facts, reason: str | None) -> str | None:
+    if reason is None or facts.verified:
+        return reason
+    return f"{reason}; the end of its processes is not verified"
 
 
 def _signal_reason(facts: Facts) -> str:
@@ -175,8 +198,9 @@ def _exit_reason(facts: Facts) -> str:
 
 
 def _exit_class(facts: Facts) -> ErrorClass:
-    exception = _last_uncaught_exception(facts)
-    if exception and _NETWORK_EXCEPTION.search(exception.split(":", 1)[0].strip()):
+    exception = _last_uncaught_exception(facts) or ""
+    type_name = exception.split(":", 1)[0].strip()
+    if _NETWORK_EXCEPTION.search(type_name) or _NETWORK_ERRNO.search(exception):
         return ErrorClass.NETWORK
     return ErrorClass.SPIDER
 
@@ -187,8 +211,8 @@ def _last_uncaught_exception(facts: Facts) -> str | None:
     The line names the exception; a multi-line message is cut to the line that carries the type."""
     if not (facts.exit_code == 1 and facts.traceback_ends_stderr and facts.traceback):
         return None
-    lines = facts.traceback.rstrip("\n").splitlines()
-    named = [line for line in lines[1:] if line and not line[0].isspace()]
+    last = facts.traceback.rpartition(_TRACEBACK_HEADER)[2]
+    named = [line for line in last.split("\n") if line.strip() and not line[0].isspace()]
     return named[0][:500] if named else None
 
 

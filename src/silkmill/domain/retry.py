@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from silkmill.domain.events import Cancel, Event, Fail, Finish, GiveBack, Retry
-from silkmill.domain.outcome import ErrorClass, Facts, Verdict
+from silkmill.domain.events import Cancel, Event, Fail, Finish, GiveBack, Lose, Retry
+from silkmill.domain.outcome import CANCEL_NOT_VERIFIED, ErrorClass, Facts, Verdict
 from silkmill.domain.task import Task
 
 MAX_LOST_WITH_WORKER = 3
@@ -29,32 +29,39 @@ def decide_end(
     """The closing event of the open attempt, whose outcome is `verdict`.
 
     `jitter` is a random number in [0, 1). A true outcome stands even when a cancel came too late; only a new
-    attempt is forbidden by it (PROTOCOL, Cancel)."""
+    attempt is forbidden by it. A cancel whose processes are not proven dead is a LOSE, which closes nothing
+    (PROTOCOL, Cancel)."""
     if verdict.error_class is None:
         return Finish(verdict, now)
     if verdict.error_class == ErrorClass.CANCELLED:
-        return Cancel(task.cancel_reason or "cancelled", now, verdict)
+        return _cancelled(task, verdict, now, verified=facts.verified)
     if facts.lost_with_worker:
-        return decide_lost_with_worker(task, verdict, now)
+        return decide_lost_with_worker(task, verdict, now, verified=facts.verified)
+    if task.cancel_requested and (facts.lost or may_retry(task, verdict, policy)):
+        return _cancelled(task, verdict, now, verified=facts.verified)
     if not may_retry(task, verdict, policy):
         return Fail(verdict, now)
-    if task.cancel_requested:
-        return Cancel(task.cancel_reason or "cancelled", now, verdict)
     return Retry(
         verdict, now, now + timedelta(seconds=backoff_seconds(task.counted_attempts, policy, jitter))
     )
 
 
-def decide_lost_with_worker(task: Task, verdict: Verdict, now: datetime) -> Event:
-    """An attempt went with its worker: wait again, or end it as poison."""
+def decide_lost_with_worker(task: Task, verdict: Verdict, now: datetime, *, verified: bool) -> Event:
+    """An attempt went with its worker: wait again, or end it as poison.
+
+    `verified`: its processes are known to be dead, without which a cancel is not one."""
     if task.cancel_requested:
-        return Cancel(task.cancel_reason or "cancelled", now, verdict)
+        return _cancelled(task, verdict, now, verified=verified)
     if task.lost_attempts + 1 >= MAX_LOST_WITH_WORKER:
-        poison = Verdict(
-            "lost", f"poison: {task.lost_attempts + 1} workers were lost with it", ErrorClass.SYSTEM
-        )
-        return Fail(poison, now)
+        reason = f"poison: {task.lost_attempts + 1} workers were lost with it"
+        return Fail(replace(verdict, reason=reason, permanent=True), now)
     return GiveBack(verdict.reason or "lost with its worker", now, lost=True)
+
+
+def _cancelled(task: Task, verdict: Verdict, now: datetime, *, verified: bool) -> Event:
+    if not verified:
+        return Lose(CANCEL_NOT_VERIFIED)
+    return Cancel(task.cancel_reason or "cancelled", now, verdict)
 
 
 def may_retry(task: Task, verdict: Verdict, policy: RetryPolicy) -> bool:

@@ -24,7 +24,7 @@ from silkmill.domain.events import (
     Retry,
     Start,
 )
-from silkmill.domain.outcome import ErrorClass, Verdict
+from silkmill.domain.outcome import CANCEL_NOT_VERIFIED, ErrorClass, Verdict
 from silkmill.domain.states import TRANSITIONS, Phase, Row, State
 
 MAX_HISTORY = 100
@@ -133,6 +133,7 @@ def request_cancel(task: Task, *, force: bool, reason: str) -> Task:
     """The durable wish to stop; it forbids new attempts. Changes no state."""
     return replace(
         task,
+        reason=CANCEL_NOT_VERIFIED if task.state is State.ABNORMAL else task.reason,
         cancel_requested=True,
         cancel_forced=task.cancel_forced or force,
         cancel_reason=task.cancel_reason or reason,
@@ -169,9 +170,9 @@ def _apply(task: Task, event: Event) -> Task:
         case Fail(verdict, at):
             return _end(task, State.ERROR, verdict, at)
         case Cancel(reason, at, verdict):
-            return _end(
-                task, State.CANCELLED, verdict or Verdict("cancelled", reason, ErrorClass.CANCELLED), at
-            )
+            cancelled = Verdict("cancelled", reason, ErrorClass.CANCELLED)
+            ended = _end(task, State.CANCELLED, verdict or cancelled, at)
+            return replace(ended, reason=reason, error_class=ErrorClass.CANCELLED)
         case Retry(verdict, at, next_attempt_at):
             closed = _close(task, verdict, at, accepted=False, counted=True)
             return replace(
@@ -208,10 +209,9 @@ def _adopt(task: Task, event: Adopt) -> Task:
 def _give_back(task: Task, event: GiveBack) -> Task:
     if _open(task).phase is Phase.OFFERED:
         return replace(task, attempt=None, state=State.PENDING, reason=event.reason)
-    verdict = Verdict("lost" if event.lost else "given_back", event.reason)
+    verdict = Verdict("lost" if event.lost else "given_back", event.reason, lost_with_worker=event.lost)
     closed = _close(task, verdict, event.at, accepted=False, counted=False)
-    lost = task.lost_attempts + (1 if event.lost else 0)
-    return replace(closed, state=State.PENDING, reason=event.reason, lost_attempts=lost)
+    return replace(closed, state=State.PENDING, reason=event.reason)
 
 
 def _end(task: Task, state: State, verdict: Verdict, at: datetime) -> Task:
@@ -219,7 +219,7 @@ def _end(task: Task, state: State, verdict: Verdict, at: datetime) -> Task:
     if task.attempt is None or withdrawn:
         closed = replace(task, attempt=None)
     else:
-        closed = _close(task, verdict, at, accepted=True, counted=verdict.outcome != "lost")
+        closed = _close(task, verdict, at, accepted=True, counted=not verdict.lost_with_worker)
     return replace(
         closed,
         state=state,
@@ -258,6 +258,7 @@ def _close(task: Task, verdict: Verdict, at: datetime, *, accepted: bool, counte
         attempt=None,
         history=(*task.history, closed)[-MAX_HISTORY:],
         counted_attempts=task.counted_attempts + (1 if counted else 0),
+        lost_attempts=task.lost_attempts + (1 if verdict.lost_with_worker else 0),
     )
 
 
