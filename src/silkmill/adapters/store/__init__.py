@@ -1,0 +1,1 @@
+"""The stores: SQLite, and one in memory."""

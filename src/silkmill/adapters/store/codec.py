@@ -1,0 +1,84 @@
+"""Records as JSON documents and back, and the fields of a task that a store can search by."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+
+from silkmill.domain.attempt import Positions
+from silkmill.domain.task import Task
+
+Record = TypeVar("Record")
+Field = str | int | None
+
+POSITIONS = ("log_offset", "items_offset", "items_count")
+"""The fields of `Positions`, in its order."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_encoder = msgspec.json.Encoder()
+
+
+def encode(value: object) -> bytes:
+    """Any record of `domain` as JSON."""
+    return _encoder.encode(value)
+
+
+def decode(kind: type[Record], document: bytes) -> Record:
+    record: Record = _decoder(kind).decode(document)
+    return record
+
+
+@cache
+def _decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)  # type: ignore[arg-type]
+
+
+def task_from(document: bytes, positions: Positions) -> Task:
+    """The task of a document; its positions are kept beside it, because other writes move them."""
+    return with_positions(decode(Task, document), positions)
+
+
+def with_positions(task: Task, positions: Positions) -> Task:
+    return task if task.positions == positions else replace(task, positions=positions)
+
+
+def index_of(task: Task) -> dict[str, Field]:
+    """What a task is found by, except its id: the one place that derives it. Positions are not part of it."""
+    attempt = task.attempt
+    return {
+        "state": task.state.value,
+        "attempt": attempt.number if attempt else None,
+        "session": attempt.session if attempt else None,
+        "priority": task.priority,
+        "order_key": task.order,
+        "project": task.project,
+        "spider": task.spider,
+        "group_key": task.group,
+        "created_at": microseconds(task.created_at),
+        "next_attempt_at": optional_microseconds(task.next_attempt_at),
+        "upkeep_at": optional_microseconds(task.upkeep_at),
+    }
+
+
+def kind_name(kind: type[object]) -> str:
+    """The name under which records of a type are kept."""
+    return kind.__name__.lower()
+
+
+def microseconds(at: datetime) -> int:
+    """Since 1970, exact; datetimes are compared as integers."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def optional_microseconds(at: datetime | None) -> int | None:
+    return None if at is None else microseconds(at)
+
+
+def from_microseconds(count: int) -> datetime:
+    return _EPOCH + count * _MICROSECOND
