@@ -2,15 +2,17 @@ r"""Takes the messages out of what a spider writes to stdout, and gives everythi
 
 Two forms of a frame:
 - plain: `{"type": T, "payload": P}` alone on a line (blanks around it are tolerated);
-- with the nonce of the attempt: `\x1e<nonce> {"type": …}\n`, anywhere in a line. The bytes before it and those
-  after its newline are one line of text again. A large one may come in pieces, other output between them:
+- with the nonce of the attempt: `\x1e<nonce> {"type": …}\n`, anywhere in a line. The bytes before it and
+  those after its newline are one line of text again. A large one may come in pieces, with other output
+  between them:
   `\x1e<nonce> +<id> <beginning>\n`, more of these, `\x1e<nonce> -<id> <rest>\n`.
 After a HELLO (always with the nonce), or in strict mode, frames without the nonce are text and counted as
 forged; frames with another nonce always are.
 """
 
+from __future__ import annotations
+
 import re
-from typing import Literal
 
 from silkmill.protocol.ipcbuffer import OPENS_LIKE_A_FRAME, Buffer
 from silkmill.protocol.ipcframe import LOOKS_LIKE_A_FRAME, BadFrame, read_frame
@@ -37,13 +39,15 @@ _FOREIGN_FRAME = re.compile(
 class Decoder:
     """One attempt's stdout. `feed` takes it in any portions, `finish` comes last; both return parts in order.
 
-    `bad` and `forged` count the frames that were left in the text. Raises `ValueError` for a nonce that is
-    empty, longer than 128 characters or not printable ASCII without blanks and `{`.
+    `mode` is "open" or "strict". `bad` and `forged` count the frames that were left in the text. Raises
+    `ValueError` for a nonce that is empty, longer than 128 characters or holds more than printable ASCII.
     """
 
-    def __init__(self, nonce: str, mode: Literal["open", "strict"]) -> None:
+    def __init__(self, nonce: str, mode: str) -> None:
         if not _NONCE.fullmatch(nonce):
             raise ValueError("a nonce is 1 to 128 printable ASCII characters without blanks and {")
+        if mode not in ("open", "strict"):
+            raise ValueError(f"the IPC mode is open or strict, not {mode!r}")
         self.bad = self.forged = 0
         self._locked = mode == "strict"
         self._mark = b"\x1e" + nonce.encode() + b" "

@@ -12,8 +12,8 @@ _MAY_BECOME_A_FRAME = re.compile(rb'[ \t]*(?:\{[ \t\r]*(?:"|\Z)|\Z)').match
 class Buffer:
     """Cuts text and messages out of one stretch of the stream, in order.
 
-    Everything before `text_from` is given out; up to `position` it is known to be text. What is rare is looked
-    for once in the whole stretch and remembered, so that a hostile mixture costs no more than its bytes.
+    Everything before `text_from` is given out; up to `position` it is known to be text. What is rare is
+    looked for once in the whole stretch and remembered, so a hostile mixture costs no more than its size.
     """
 
     def __init__(self, data: bytes, mark: bytes, mid_line: bool) -> None:

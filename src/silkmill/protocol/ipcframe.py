@@ -1,10 +1,12 @@
 """One IPC frame, `{"type": T, "payload": P}`: from its bytes to a message.
 
-Crawlab's dialect is understood too: with `"ipc": true` the type may be missing, empty, `data` or `insert_data`.
+Crawlab's dialect is understood too: with `"ipc": true` the type may be missing, empty, `data` or
+`insert_data`.
 """
 
 import json
 import re
+from collections.abc import Callable
 
 from silkmill.protocol.ipcparts import Error, Hello, Items, Log, Part, Status
 from silkmill.protocol.jsonscan import OPEN_LIST, OPEN_OBJECT, Scanner
@@ -63,7 +65,7 @@ class _Envelope:
         self.elements: ItemLines | None = None  # of a payload that is a list
         self.only_objects = True
         self._scanner = Scanner(data, start, end)
-        for key in self._scanner.keys():
+        for key in self._scanner.members():
             self._read_member(key)
         self._scanner.finish()
 
@@ -94,9 +96,9 @@ class _Envelope:
 
 
 def read_frame(data: bytes, start: int, end: int, with_nonce: bool) -> Part | None:
-    """The message in `data[start:end]`; None if it is ordinary text after all (or says nothing, with the nonce).
+    """The message in `data[start:end]`; None if it is text after all, because its type is unknown.
 
-    Raises `BadFrame`. A line without the nonce that is a JSON object but lacks a known type or a payload is text:
+    Raises `BadFrame`. A line without the nonce that is a JSON object but lacks a payload is text as well:
     programs log JSON with a member `type` too.
     """
     try:
@@ -151,7 +153,7 @@ def _read_hello(envelope: _Envelope) -> Hello:
     return Hello(_text("sdk", _members(_small_object("HELLO", envelope), b"sdk")))
 
 
-_READERS = {
+_READERS: dict[str, Callable[[_Envelope], Part]] = {
     "INSERT_DATA": _read_items,
     "STATUS": _read_status,
     "ERROR": _read_error,
@@ -173,7 +175,7 @@ def _members(payload: bytes, *wanted: bytes) -> dict[bytes, bytes]:
     """The raw values of the wanted members of a small object."""
     scanner = Scanner(payload, 0, len(payload))
     found = {}
-    for key in scanner.keys():
+    for key in scanner.members():
         start, end = scanner.skip()
         if key in wanted:
             found[key] = payload[start:end]

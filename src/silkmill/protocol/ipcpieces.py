@@ -1,7 +1,7 @@
 r"""Puts a frame together that came in pieces, so that other output may lie between them.
 
-A write to a pipe is whole only up to 4,096 bytes; a longer frame in one go would be torn by any `print` of another
-thread or process. One frame is open at a time: senders hold a lock while they send its pieces.
+A write to a pipe is whole only up to 4,096 bytes; a longer frame in one go would be torn by any `print` of
+another thread or process. One frame is open at a time: senders hold a lock while they send its pieces.
 """
 
 import re
@@ -21,7 +21,7 @@ class Pieces:
         return bool(self._raw)
 
     def fits(self, raw: bytes) -> bool:
-        """Whether this piece may follow what is there: a first one if nothing is open, else one of the same id."""
+        """Whether this piece may come next: a first one if nothing is open, else one of the same id."""
         head = self._head.match(raw)
         if head is None or len(self._raw) + len(raw) > _LONGEST_RAW:
             return False
@@ -37,7 +37,7 @@ class Pieces:
 
     def frame(self) -> bytes:
         """What the pieces say together."""
-        return b"".join(self._head.sub(b"", line) for line in self._raw.splitlines())
+        return b"".join(self._head.sub(b"", line) for line in self._raw.split(b"\n"))
 
     def give_back(self) -> bytes:
         """Forgets the open frame; its pieces as they came."""

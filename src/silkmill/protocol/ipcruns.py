@@ -10,7 +10,10 @@ from silkmill.protocol.jsonscan import scan_small, too_deep
 _LARGEST_WINDOW = 256 * 1024
 _LONGEST_LINE = 64 * 1024
 
-_HEAD = rb'\{[ \t]*"type"[ \t]*:[ \t]*"(?:INSERT_DATA|(data))"[ \t]*,[ \t]*"payload"[ \t]*:[ \t]*(\[[ \t]*)?(?=\{)'
+_HEAD = (
+    rb'\{[ \t]*"type"[ \t]*:[ \t]*"(?:INSERT_DATA|(data))"[ \t]*,'
+    rb'[ \t]*"payload"[ \t]*:[ \t]*(\[[ \t]*)?(?=\{)'
+)
 _NEXT_ELEMENT = re.compile(rb"[ \t\r]*(?:,[ \t\r]*(?=\{)|(\]))").match
 _TAIL = re.compile(rb'[ \t\r]*(,[ \t\r]*"ipc"[ \t\r]*:[ \t\r]*true[ \t\r]*)?\}[ \t\r]*\n').match
 _LONE_SURROGATE = re.compile(
@@ -19,7 +22,7 @@ _LONE_SURROGATE = re.compile(
 
 
 class ItemRuns:
-    """Reads runs of such frames; `mark` is what each begins with: the nonce, or nothing on a line of its own."""
+    """Reads runs of such frames; `mark` is what each begins with: the nonce, or nothing at a line's start."""
 
     def __init__(self, mark: bytes) -> None:
         self._head = re.compile((re.escape(mark) or rb"[ \t]*") + _HEAD).match
@@ -47,7 +50,7 @@ class ItemRuns:
 
 
 def _cut(buffer: bytes, text: str, base: int, start: int, in_list: bool, items: list[bytes]) -> int:
-    """Appends the object at `start`, or all elements of the list it is the first of; the position after, 0 if unsure."""
+    """Appends the object at `start`, or the list of which it is the first; the position after, 0: unsure."""
     while True:
         try:
             end = base + scan_small(text, start - base)[1]

@@ -4,13 +4,18 @@ Values of up to 64 KiB are checked by the C scanner of `json` and dropped; large
 scanner is less strict than we are, by `jsontokens`, which also finds the words for what is wrong.
 """
 
+from __future__ import annotations
+
 import codecs
 import json
 import re
 from collections.abc import Iterator
-from typing import NoReturn
 
 from silkmill.protocol.jsontokens import MAX_DEPTH, JsonError, Keys, skip_key, skip_space, skip_value
+
+TYPE_CHECKING = False  # importing typing would cost every runner half a megabyte
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 WINDOW = 64 * 1024
 
@@ -42,7 +47,7 @@ def too_deep(data: bytes, start: int, end: int) -> bool:
 
 
 class Scanner:
-    """A cursor in one JSON text, `data[start:end]`. Every method raises `JsonError` where the text is not valid."""
+    """A cursor in one JSON text, `data[start:end]`. Every method raises `JsonError` where it is not valid."""
 
     def __init__(self, data: bytes, start: int, end: int) -> None:
         self._data, self._end = data, end
@@ -56,10 +61,10 @@ class Scanner:
             raise JsonError("it ends too early")
         return self._data[self.position]
 
-    def keys(self) -> Iterator[bytes]:
-        """Goes through the object at the cursor; yields each key (the bytes between its quotes), cursor on its value.
+    def members(self) -> Iterator[bytes]:
+        """Goes through the object at the cursor; yields each key: the bytes between its quotes.
 
-        The caller steps over that value before it asks for the next key.
+        The cursor is then on its value; the caller steps over that before it asks for the next key.
         """
         keys = Keys()
         more = self._open(OPEN_OBJECT, CLOSE_OBJECT)
@@ -140,7 +145,7 @@ class Scanner:
 def _needs_exact_scan(data: bytes, start: int, end: int) -> bool:
     r"""Whether the C scanner could be wrong about this text, read as Latin-1 so that offsets stay offsets.
 
-    It takes lone surrogates, and beside letters outside of ASCII it would compare `\u00e9` wrongly with UTF-8.
+    It takes lone surrogates, and beside letters outside of ASCII it would mistake `\u00e9` for other bytes.
     """
     ascii_only = _check_utf8(data, start, end)
     if data.find(b"\\u", start, end) < 0:

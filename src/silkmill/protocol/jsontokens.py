@@ -39,7 +39,7 @@ class JsonError(ValueError):
 class Keys:
     """The keys of one object, remembered as 64-bit hashes: a million of them take 8 MiB.
 
-    Two different keys share a hash with a chance of 3e-8 in an object of a million; its frame is then refused.
+    In an object of a million different keys two share a hash with a chance of 3e-8; it is then refused.
     """
 
     __slots__ = ("_hashes",)
@@ -146,7 +146,7 @@ def _leave(data: bytes, position: int, end: int, open_containers: list[Keys | No
 
 
 def _before_value(data: bytes, position: int, end: int, keys: Keys | None) -> int:
-    """Steps over plain members or elements at the speed of the regex engine, up to the next value to look at."""
+    """Steps over plain members or elements at the speed of the regex engine, up to a value to look at."""
     if keys is None:
         while run := _SCALARS(data, position, end):
             position = run.end()
