@@ -38,6 +38,11 @@ def home_of(base: str) -> str:
     raise FileNotFoundError(base)
 
 
+def move_self(group: str) -> None:
+    """Move this process, with all its threads, into a group."""
+    _write(f"{group}/cgroup.procs", "0")
+
+
 def pids_in(group: str) -> set[int]:
     """The processes in a group and in groups below it; empty when the group is gone."""
     found: set[int] = set()
@@ -93,8 +98,18 @@ def _kill_held_still(group: str, found: set[int]) -> None:
 
 
 def _group_and_below(group: str) -> Iterator[str]:
-    for directory, _, _ in os.walk(group):
-        yield directory
+    yield group
+    for entry in _subdirectories(group):
+        yield from _group_and_below(entry)
+
+
+def _subdirectories(group: str) -> list[str]:
+    try:
+        if os.stat(group).st_nlink == 2:  # the usual case, told without reading the directory
+            return []
+        return [os.path.join(group, name) for name in os.listdir(group) if os.path.isdir(f"{group}/{name}")]
+    except FileNotFoundError:
+        return []
 
 
 def _homes() -> Iterator[str]:
@@ -131,8 +146,8 @@ def _usable(home: str, base: str) -> bool:
     try:
         os.makedirs(probe, exist_ok=True)
         try:
-            _write(f"{probe}/cgroup.procs", "0")
-            _write(f"{home}/cgroup.procs", "0")
+            move_self(probe)
+            move_self(home)
         finally:
             os.rmdir(probe)
     except OSError:
@@ -142,8 +157,8 @@ def _usable(home: str, base: str) -> bool:
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
+        with open(path, "rb", buffering=0) as file:
+            return os.fsdecode(file.read())
     except OSError:  # ENODEV too: the group was removed while it was read
         return ""
 

@@ -37,7 +37,7 @@ _ANNOUNCE_SECONDS = 0.01
 class Attempt:
     """Its owner calls `start`, then `reaped` for every dead child and `tick` until `done`.
 
-    `announce(event, fields)` takes what the agent should hear. The constructor raises OSError when the directory
+    `announce(event, fields)` takes what the agent should hear. Making one raises OSError when the directory
     has no room for an outcome, ValueError for a bad nonce; nothing was started then.
     """
 

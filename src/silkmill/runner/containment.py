@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 
 from silkmill.protocol import cgroup
 from silkmill.runner.processes import descendants, kill_process
 from silkmill.runner.reaper import childless
 
-TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 class ProcessTree:
     """The descendants of the runner, found by walking /proc. Its subreaper role keeps daemons in the tree."""
 
-    @contextmanager
-    def joined(self) -> Iterator[None]:
-        """While this lasts, a process that is started belongs to the containment."""
-        yield
+    def enter(self) -> None:
+        """From now on a process that is started belongs to the containment."""
 
     def kill(self) -> set[int]:
         """SIGKILL what is there now, return those it hit. Repeat until `is_gone`: some may have forked."""
@@ -35,49 +28,62 @@ class ProcessTree:
 
 
 class CgroupTree(ProcessTree):
-    """The same with a cgroup around it: it holds what escapes from the tree, and dies in one write."""
+    """The same with a cgroup around it: it holds what escapes from the tree, and dies in one write.
+
+    The runner lives inside, so that spiders are born there; it goes out only to kill. Moving in for every one
+    would cost up to 10 ms on an idle machine (the kernel waits for a grace period), and moving the child after
+    its start would miss what it has forked by then.
+    """
 
     def __init__(self, group: str, home: str) -> None:
-        self._group = group
+        self.group = group
         self._home = home
-        os.makedirs(group, exist_ok=True)
+        self._inside = False
+        os.mkdir(group)
+        self.enter()
 
-    @contextmanager
-    def joined(self) -> Iterator[None]:
-        # The runner itself goes in and comes back, so that the child is born inside: a child that is moved
-        # after its start may have forked before.
-        _enter(self._group)
-        try:
-            yield
-        finally:
-            _enter(self._home)
+    def enter(self) -> None:
+        if not self._inside:
+            cgroup.move_self(self.group)
+            self._inside = True
 
     def kill(self) -> set[int]:
-        return cgroup.kill_group(self._group) | super().kill()
+        self._leave()
+        return cgroup.kill_group(self.group) | super().kill()
 
     def pids(self) -> set[int]:
-        return cgroup.pids_in(self._group) | super().pids()
+        return (cgroup.pids_in(self.group) | super().pids()) - {os.getpid()}
 
     def is_gone(self) -> bool:
-        return childless() and cgroup.remove_group(self._group)
+        return childless() and cgroup.pids_in(self.group) <= {os.getpid()}
+
+    def remove(self) -> None:
+        """At the runner's end; a group with survivors stays for the agent to see."""
+        self._leave()
+        cgroup.remove_group(self.group)
+
+    def _leave(self) -> None:
+        if self._inside:
+            cgroup.move_self(self._home)
+            self._inside = False
 
 
 class Containment:
-    """Chooses what a spider is held in: a cgroup below `base` where there is one, else its process tree."""
+    """The runner's cgroup below `base` ("" for none), named after the slot and the runner."""
 
-    def __init__(self, base: str) -> None:
-        self._base = base
-        self._home = cgroup.home_of(base) if base else ""
+    def __init__(self, base: str, slot: str) -> None:
+        self._walk = ProcessTree()
+        self._cgroup: CgroupTree | None = None
+        if base:
+            self._cgroup = CgroupTree(f"{base}/{slot}.{os.getpid()}", cgroup.home_of(base))
 
-    def tree_for(self, name: str, walk: bool) -> ProcessTree:
-        if walk or not self._base:
-            return ProcessTree()
-        return CgroupTree(os.path.join(self._base, name), self._home)
+    @property
+    def group(self) -> str | None:
+        return self._cgroup.group if self._cgroup else None
 
+    def tree(self, walk: bool) -> ProcessTree:
+        return self._walk if walk or self._cgroup is None else self._cgroup
 
-def _enter(group: str) -> None:
-    descriptor = os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(descriptor, b"0")
-    finally:
-        os.close(descriptor)
+    def remove(self) -> None:
+        if self._cgroup:
+            self._cgroup.remove()

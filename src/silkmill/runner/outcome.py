@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from silkmill.protocol.attemptdir import Limits, Outcome
 
-_RESERVED_BYTES = 96 * 1024
+_RESERVED_BYTES = 4096  # all but a long traceback; more would make every small task wait for the file system
 
 
 class OutcomeFile:
@@ -28,7 +28,7 @@ class OutcomeFile:
             raise
 
     def write(self, outcome: Outcome) -> None:
-        data = _fitting(outcome)
+        data = encode(outcome)
         os.pwrite(self._descriptor, data, 0)
         os.ftruncate(self._descriptor, len(data))
         os.close(self._descriptor)
@@ -37,16 +37,6 @@ class OutcomeFile:
     def discard(self) -> None:
         os.close(self._descriptor)
         os.unlink(f"{self._path}.new")
-
-
-def _fitting(outcome: Outcome) -> bytes:
-    """The JSON, with the beginning of the traceback left out where escapes make it longer than the space."""
-    data = encode(outcome)
-    while len(data) > _RESERVED_BYTES:
-        text = outcome["traceback"] or ""
-        outcome["traceback"] = text[len(text) // 2 :]
-        data = encode(outcome)
-    return data
 
 
 def blank_outcome() -> Outcome:

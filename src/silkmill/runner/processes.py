@@ -49,9 +49,14 @@ def _all_pids() -> list[int]:
 def _read_status(pid: int) -> tuple[int, str, int] | None:
     """Parent, state letter and start time."""
     try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
-            text = file.read()
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    try:
+        text = os.read(descriptor, 1024)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
     fields = text[text.rindex(b")") + 2 :].split()  # the name in parentheses may hold anything
     return int(fields[1]), fields[0].decode(), int(fields[19])

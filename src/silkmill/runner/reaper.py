@@ -3,16 +3,15 @@ the subreaper of its descendants. "No child left" (ECHILD) is the proof that the
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
+
+from silkmill.runner.syscalls import become_subreaper
 
 TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from resource import struct_rusage
-
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 class Reaper:
@@ -22,7 +21,7 @@ class Reaper:
         self.descriptor, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # the default action would not write to the descriptor
-        _become_subreaper()
+        become_subreaper()
 
     def reap(self) -> Iterator[tuple[int, int, struct_rusage]]:
         """Take every dead child: pid, wait status, resources used by it and the children it waited for."""
@@ -50,8 +49,3 @@ def childless() -> bool:
     except ChildProcessError:
         return True
     return False
-
-
-def _become_subreaper() -> None:
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")

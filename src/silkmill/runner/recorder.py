@@ -110,7 +110,7 @@ class Recorder:
             return items.lines, taken
         return b"".join(item + b"\n" for item in items.items[:taken]), taken
 
-    def _take(self, part: Status | Error | Hello | Bad | Forged) -> str | None:
+    def _take(self, part: Part) -> str | None:
         """Keep a fact; returns the line to log about it, if any."""
         match part:
             case Status(payload, progress):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import selectors
 
-from silkmill.protocol.attemptdir import directory_name, read_spec
+from silkmill.protocol.attemptdir import read_spec
 from silkmill.runner.attempt import Attempt
 from silkmill.runner.clock import NEVER
 from silkmill.runner.clock import now as clock_now
@@ -28,9 +28,9 @@ class Runner:
         self._selector = selectors.DefaultSelector()
         self._reaper = Reaper()
         self._selector.register(self._reaper.descriptor, selectors.EVENT_READ, self._on_child)
-        self._containment = Containment(cgroup_base)
+        self._containment = Containment(cgroup_base, os.path.basename(slot_directory))
         self._link = Link(socket_path, self._selector, self._on_message)
-        self._slot = SlotFile(slot_directory, socket_path)
+        self._slot = SlotFile(slot_directory, socket_path, self._containment.group)
         self._slot.write(None)
         self._directory: str | None = None
         self._attempt: Attempt | None = None
@@ -47,6 +47,7 @@ class Runner:
             self._link.flush()
         self._slot.remove()
         self._link.close()
+        self._containment.remove()
 
     def _may_leave(self) -> bool:
         if self._attempt is not None:
@@ -103,8 +104,7 @@ class Runner:
 
     def _make_attempt(self, directory: str) -> Attempt:
         spec = read_spec(directory)
-        name = directory_name(spec["task"], spec["attempt"])
-        tree = self._containment.tree_for(name, walk=spec["containment"] == "walk")
+        tree = self._containment.tree(walk=spec["containment"] == "walk")
         self._slot.write(directory)
         return Attempt(directory, spec, tree, self._selector, self._announce)
 

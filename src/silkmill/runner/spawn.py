@@ -24,15 +24,16 @@ _OOM_SCORE_RAISE = 500  # out of memory, the kernel shall choose the spider befo
 def spawn(spec: Spec, tree: ProcessTree, descriptors: tuple[int, int, int]) -> int:
     """Start `spec` inside `tree` with these descriptors as 0, 1 and 2; returns its pid. Raises SpawnError.
 
-    posix_spawn (vfork) takes a tenth of the time of a fork. It cannot change directory, cgroup or OOM score,
-    so the runner, which has one thread, puts them on for a moment and the child inherits them.
+    posix_spawn (vfork) takes a tenth of the time of a fork. It cannot change directory or OOM score, so the
+    runner, which has one thread, puts them on for a moment and the child inherits them.
     """
     try:
         arguments = [_bytes(argument) for argument in spec["argv"]]
         environment = {_bytes(name): _bytes(value) for name, value in spec["env"].items()}
     except UnicodeEncodeError as error:
         raise spawn_error.bad_arguments(error) from error
-    with tree.joined(), _raised_oom_score(), _inside(spec["cwd"]):
+    tree.enter()
+    with _raised_oom_score(), _inside(spec["cwd"]):
         program = _find_program(spec)
         try:
             return os.posix_spawn(
@@ -87,13 +88,14 @@ def _inside(directory: str) -> Iterator[None]:
 @contextmanager
 def _raised_oom_score() -> Iterator[None]:
     # A process may raise its score and return to where it was without any privilege.
-    with open(_OOM_SCORE_FILE, "r+b", buffering=0) as file:
-        before = int(file.read())
-        file.write(b"%d" % min(1000, before + _OOM_SCORE_RAISE))
-        try:
-            yield
-        finally:
-            file.write(b"%d" % before)
+    descriptor = os.open(_OOM_SCORE_FILE, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        before = int(os.pread(descriptor, 16, 0))
+        os.pwrite(descriptor, b"%d" % min(1000, before + _OOM_SCORE_RAISE), 0)
+        yield
+        os.pwrite(descriptor, b"%d" % before, 0)
+    finally:
+        os.close(descriptor)
 
 
 def _bytes(text: str) -> bytes:

@@ -48,7 +48,7 @@ def not_executable(program: str, why: str = "") -> SpawnError:
 
 
 def exec_failed(program: str, argument_bytes: int, error: OSError) -> SpawnError:
-    """Explain what exec refused. ENOENT of a file that exists is its interpreter's, which exec never names."""
+    """Explain what exec refused. ENOENT of a file that exists is about its interpreter, never named."""
     number = error.errno or 0
     if number == errno.E2BIG:
         message = f"arguments and environment are too long ({argument_bytes} bytes) to start {program!r}"
