@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,6 +19,7 @@ POSITIONS = ("log_offset", "items_offset", "items_count")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_decoders: dict[object, msgspec.json.Decoder[Any]] = {}
 _encoder = msgspec.json.Encoder()
 
 
@@ -30,13 +29,9 @@ def encode(value: object) -> bytes:
 
 
 def decode(kind: type[Record], document: bytes) -> Record:
-    record: Record = _decoder(kind).decode(document)
+    decoder = _decoders.get(kind) or _decoders.setdefault(kind, msgspec.json.Decoder(kind))
+    record: Record = decoder.decode(document)
     return record
-
-
-@cache
-def _decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)  # type: ignore[arg-type]
 
 
 def task_from(document: bytes, positions: Positions) -> Task:
@@ -64,6 +59,10 @@ def index_of(task: Task) -> dict[str, Field]:
         "next_attempt_at": optional_microseconds(task.next_attempt_at),
         "upkeep_at": optional_microseconds(task.upkeep_at),
     }
+
+
+def fields_of(positions: Positions) -> dict[str, int]:
+    return dict(zip(POSITIONS, astuple(positions), strict=True))
 
 
 def kind_name(kind: type[object]) -> str:

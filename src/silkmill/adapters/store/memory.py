@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -31,7 +31,7 @@ class MemoryStore:
     async def insert_tasks(self, tasks: Sequence[Task]) -> None:
         await faults.point("store.before_commit")
         for task in tasks:
-            self._tasks.insert_unique(task.id, _document(task) | _fields(task.positions))
+            self._tasks.insert_unique(task.id, _document(task) | codec.fields_of(task.positions))
         await faults.point("store.after_commit")
 
     async def task(self, task_id: str) -> Task | None:
@@ -39,11 +39,11 @@ class MemoryStore:
         return None if document is None else _task(document)
 
     async def swap(self, old: Task, new: Task) -> Task:
-        condition = _fields(old.positions) if rules.closes_attempt(old, new) else {}
+        condition = codec.fields_of(old.positions) if rules.closes_attempt(old, new) else {}
         return await self._change(old, new, condition, {})
 
     async def claim(self, old: Task, new: Task) -> Task:
-        return await self._change(old, new, {}, _fields(Positions()))
+        return await self._change(old, new, {}, codec.fields_of(Positions()))
 
     async def _change(self, old: Task, new: Task, condition: Document, positions: dict[str, Any]) -> Task:
         rules.check_change(old, new)
@@ -152,7 +152,7 @@ class MemoryStore:
         document = {"revision": 0, "change_id": "", "doc": codec.encode(value)}
         await faults.point("store.before_commit")
         if not self._records.insert_unique((codec.kind_name(type(value)), key), document):
-            raise Duplicate(key)
+            raise Duplicate(f"{codec.kind_name(type(value))} {key}")
         await faults.point("store.after_commit")
 
     async def replace_record(self, old: Stored[Record], value: Record, change_id: str) -> Stored[Record]:
@@ -190,10 +190,6 @@ def _document(task: Task) -> dict[str, Any]:
         "change_id": task.change_id,
         "doc": codec.encode(task),
     }
-
-
-def _fields(positions: Positions) -> dict[str, Any]:
-    return dict(zip(codec.POSITIONS, astuple(positions), strict=True))
 
 
 def _positions(document: Document) -> Positions:

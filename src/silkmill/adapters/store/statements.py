@@ -1,0 +1,174 @@
+"""Every SQL statement of the store, written with SQLAlchemy and compiled once to the text that SQLite gets.
+
+Running the text on a plain cursor is three times as fast as running the compiled statement. Parameters are
+named; those that a condition compares with begin with `if_`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql import ClauseElement
+
+from silkmill.adapters.store.codec import POSITIONS, microseconds
+from silkmill.adapters.store.tables import items, log_tail, pulse, records, task_tags, tasks
+from silkmill.domain.ids import uuid7
+from silkmill.domain.states import State
+from silkmill.ports.store import TaskFilter
+
+_dialect = sqlite.dialect(paramstyle="named")
+
+
+def _sql(statement: ClauseElement) -> str:
+    return str(statement.compile(dialect=_dialect))
+
+
+def _if(column: ColumnElement[Any]) -> ColumnElement[bool]:
+    return column == bindparam(f"if_{column.key}")
+
+
+def _state_is(state: State) -> ColumnElement[bool]:
+    """Written out in the text: SQLite uses a partial index only where it can see the condition."""
+    return tasks.c.state == literal_column(f"'{state.value}'")
+
+
+def _limited(query: Select[Any]) -> str:
+    return _sql(query.limit(bindparam("limit")).offset(literal_column("0")))
+
+
+_positions = [tasks.c[name] for name in POSITIONS]
+_tasks = select(tasks.c.doc, *_positions)
+
+TASK = _sql(_tasks.where(_if(tasks.c.id)))
+EXISTING_TASKS = _sql(
+    select(tasks.c.id).where(
+        tasks.c.id.in_(select(func.json_each(bindparam("ids")).table_valued("value").c.value))
+    )
+)
+INSERT_TASK = _sql(insert(tasks))
+INSERT_TAG = _sql(insert(task_tags).prefix_with("OR IGNORE"))
+OWN_TASK_CHANGE = _sql(
+    select(*_positions).where(_if(tasks.c.id), _if(tasks.c.revision), _if(tasks.c.change_id))
+)
+
+
+@cache
+def change_task(names: tuple[str, ...], if_positions: bool) -> str:
+    """Set these columns if the revision, and when asked the positions, are those that were read."""
+    conditions = [_if(tasks.c.id), _if(tasks.c.revision)]
+    if if_positions:
+        conditions += map(_if, _positions)
+    values: dict[str, Any] = {name: bindparam(name) for name in names}
+    return _sql(update(tasks).where(*conditions).values(values).returning(*_positions))
+
+
+PENDING_HEADS = _limited(
+    _tasks.where(_state_is(State.PENDING), tasks.c.attempt.is_(None)).order_by(
+        tasks.c.priority, tasks.c.order_key, tasks.c.id
+    )
+)
+OPEN_ATTEMPTS = _sql(_tasks.where(tasks.c.attempt.is_not(None)).order_by(tasks.c.id))
+DUE_CREATED = _limited(
+    _tasks.where(_state_is(State.CREATED), tasks.c.next_attempt_at <= bindparam("now")).order_by(
+        tasks.c.next_attempt_at, tasks.c.id
+    )
+)
+DUE_UPKEEP = _limited(
+    _tasks.where(tasks.c.upkeep_at <= bindparam("now")).order_by(tasks.c.upkeep_at, tasks.c.id)
+)
+NEXT_CREATED_AT = _sql(select(func.min(tasks.c.next_attempt_at)).where(_state_is(State.CREATED)))
+
+
+def tasks_matching(
+    where: TaskFilter, limit: int, before: str | None, newest_first: bool
+) -> tuple[str, dict[str, Any]]:
+    """The text and its parameters."""
+    query = _tasks.where(*_matching(where)).limit(limit)
+    if newest_first:
+        query = query.order_by(tasks.c.id.desc())
+        return _with_parameters(query if before is None else query.where(tasks.c.id < before))
+    query = query.order_by(tasks.c.id)
+    return _with_parameters(query if before is None else query.where(tasks.c.id > before))
+
+
+def count_matching(where: TaskFilter) -> tuple[str, dict[str, Any]]:
+    return _with_parameters(
+        select(tasks.c.state, func.count()).where(*_matching(where)).group_by(tasks.c.state)
+    )
+
+
+def _with_parameters(query: Select[Any]) -> tuple[str, dict[str, Any]]:
+    compiled = query.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})
+    return str(compiled), compiled.params
+
+
+def _matching(where: TaskFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if where.states:
+        conditions.append(tasks.c.state.in_([state.value for state in where.states]))
+    if where.project is not None:
+        conditions.append(tasks.c.project == where.project)
+    if where.spider is not None:
+        conditions.append(tasks.c.spider == where.spider)
+    if where.group is not None:
+        conditions.append(tasks.c.group_key == where.group)
+    if where.tag is not None:
+        tagged = select(task_tags.c.task_id).where(task_tags.c.tag == where.tag)
+        conditions.append(tasks.c.id.in_(tagged))
+    if where.since is not None:
+        # Ids are by time: the condition on the id lets SQLite stop early, the other one is exact.
+        conditions.append(tasks.c.id >= uuid7(where.since, bytes(10)))
+        conditions.append(tasks.c.created_at >= microseconds(where.since))
+    if where.id_suffix is not None:
+        start = where.id_suffix[::-1]
+        conditions.append(tasks.c.id_reversed.between(start, start + "\U0010ffff"))
+    return conditions
+
+
+FENCE = _sql(select(tasks.c.attempt, tasks.c.session, *_positions).where(_if(tasks.c.id)))
+MOVE_ITEMS = _sql(
+    update(tasks)
+    .where(_if(tasks.c.id))
+    .values(items_offset=bindparam("items_offset"), items_count=bindparam("items_count"))
+)
+MOVE_LOG = _sql(update(tasks).where(_if(tasks.c.id)).values(log_offset=bindparam("log_offset")))
+
+INSERT_ITEM = _sql(insert(items).prefix_with("OR IGNORE"))
+ITEMS = _limited(
+    select(items.c.ordinal, items.c.data)
+    .where(_if(items.c.task_id), _if(items.c.attempt), items.c.ordinal >= bindparam("first"))
+    .order_by(items.c.ordinal)
+)
+INSERT_TAIL = _sql(insert(log_tail).prefix_with("OR IGNORE"))
+TAIL = _sql(
+    select(log_tail.c.offset, log_tail.c.data)
+    .where(_if(log_tail.c.task_id), _if(log_tail.c.attempt))
+    .order_by(log_tail.c.offset, log_tail.c.length)
+)
+DELETE_TAIL = _sql(
+    delete(log_tail).where(
+        _if(log_tail.c.task_id), _if(log_tail.c.attempt), log_tail.c.offset < bindparam("before")
+    )
+)
+
+RECORD = _sql(select(records.c.doc, records.c.revision).where(_if(records.c.kind), _if(records.c.key)))
+RECORDS = _limited(
+    select(records.c.key, records.c.doc, records.c.revision)
+    .where(_if(records.c.kind), records.c.key > bindparam("after"))
+    .order_by(records.c.key)
+)
+INSERT_RECORD = _sql(insert(records).prefix_with("OR IGNORE"))
+REPLACE_RECORD = _sql(
+    update(records)
+    .where(_if(records.c.kind), _if(records.c.key), _if(records.c.revision))
+    .values({name: bindparam(name) for name in ("doc", "revision", "change_id")})
+)
+OWN_RECORD_CHANGE = _sql(
+    select(records.c.key).where(
+        _if(records.c.kind), _if(records.c.key), _if(records.c.revision), _if(records.c.change_id)
+    )
+)
+BEAT = _sql(update(pulse).values(beats=pulse.c.beats + literal_column("1")))

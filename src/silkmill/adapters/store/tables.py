@@ -1,0 +1,109 @@
+"""The tables of the SQL stores: `doc` is the record as JSON, the columns beside it are what it is found by."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData()
+
+# `id_reversed` finds a task by the last characters of its id. Times are microseconds since 1970.
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Text, primary_key=True, nullable=False),
+    Column("id_reversed", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("change_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempt", BigInteger),
+    Column("session", Text),
+    Column("priority", Integer, nullable=False),
+    Column("order_key", BigInteger, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("spider", Text, nullable=False),
+    Column("group_key", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("next_attempt_at", BigInteger),
+    Column("upkeep_at", BigInteger),
+    Column("log_offset", BigInteger, nullable=False),
+    Column("items_offset", BigInteger, nullable=False),
+    Column("items_count", BigInteger, nullable=False),
+    Column("doc", LargeBinary, nullable=False),
+)
+_id, _state = tasks.c.id, tasks.c.state
+Index("tasks_by_id_end", tasks.c.id_reversed)
+Index("tasks_by_state", _state, _id)
+Index("tasks_by_spider", tasks.c.spider, _id)
+Index("tasks_by_group", tasks.c.group_key, _id, sqlite_where=tasks.c.group_key.is_not(None))
+Index(
+    "tasks_waiting",
+    tasks.c.priority,
+    tasks.c.order_key,
+    _id,
+    sqlite_where=text("state = 'pending' AND attempt IS NULL"),
+)
+Index("tasks_with_open_attempt", _id, sqlite_where=tasks.c.attempt.is_not(None))
+Index("tasks_due", tasks.c.next_attempt_at, _id, sqlite_where=text("state = 'created'"))
+Index("tasks_for_upkeep", tasks.c.upkeep_at, _id, sqlite_where=tasks.c.upkeep_at.is_not(None))
+
+# Tags never change, so they are written once, beside their task.
+task_tags = Table(
+    "task_tags",
+    metadata,
+    Column("tag", Text, nullable=False),
+    Column("task_id", Text, nullable=False),
+    PrimaryKeyConstraint("tag", "task_id"),
+    sqlite_with_rowid=False,
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("task_id", Text, nullable=False),
+    Column("attempt", BigInteger, nullable=False),
+    Column("ordinal", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("task_id", "attempt", "ordinal"),
+    sqlite_with_rowid=False,
+)
+
+log_tail = Table(
+    "log_tail",
+    metadata,
+    Column("task_id", Text, nullable=False),
+    Column("attempt", BigInteger, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("length", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("task_id", "attempt", "offset", "length"),
+)
+
+records = Table(
+    "records",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("change_id", Text, nullable=False),
+    Column("doc", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("kind", "key"),
+)
+
+# One row that `ping` rewrites, to know that the store takes writes.
+pulse = Table(
+    "pulse",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("beats", BigInteger, nullable=False),
+)

@@ -1,0 +1,198 @@
+"""The one thread that writes to SQLite, committing together what arrived during the last commit.
+
+A group is one transaction; every operation in it stands in a savepoint of its own. No operation is answered
+before COMMIT has returned, and the answers of a group reach the event loop in one step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+import structlog
+
+from silkmill.adapters.store.connection import WAL_BYTES, connect, is_of_file, unavailable
+from silkmill.domain.errors import Unavailable
+from silkmill.runtime import faults
+
+Result = TypeVar("Result")
+Write = Callable[[sqlite3.Cursor], Result]
+
+GROUP_OPERATIONS = 1000
+GROUP_BYTES = 8 * 1024 * 1024
+"""Bounds of a group, so that one caller's flood does not make the others wait long."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Operation:
+    """One write on its way: what to run, and who waits for it. `size` is its payload in bytes."""
+
+    __slots__ = ("error", "future", "result", "run", "size")
+
+    def __init__(self, run: Write[Any], size: int, future: asyncio.Future[Any]) -> None:
+        self.run, self.size, self.future = run, size, future
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def answer(self) -> None:
+        if self.future.done():
+            return  # the caller was cancelled meanwhile
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+class Writer:
+    """Takes writes from the event loop, answers them after their commit. `groups` counts commits."""
+
+    def __init__(self, path: Path) -> None:
+        self._queue: SimpleQueue[Operation | None] = SimpleQueue()
+        self._wal = path.with_name(path.name + "-wal")
+        self._connection = connect(path)
+        self._cursor = self._connection.cursor()
+        self._thread = threading.Thread(target=self._run, name="silkmill-store-writer", daemon=True)
+        self._wal_limit = WAL_BYTES
+        self._closed = False
+        self.groups = 0
+
+    @classmethod
+    @contextmanager
+    def running(cls, path: Path) -> Iterator[Writer]:
+        """A writer for this block; leaving it commits what was handed in before. Raises Unavailable."""
+        writer = cls(path)
+        writer._thread.start()
+        try:
+            yield writer
+        finally:
+            writer._closed = True
+            writer._queue.put(None)
+            writer._thread.join()
+            writer._connection.close()
+
+    async def write(self, run: Write[Result], size: int = 0) -> Result:
+        """Run it in a transaction, answer once that is on disk.
+
+        Raises what `run` raised (then it changed nothing) or Unavailable, which is ambiguous."""
+        if self._closed:
+            raise Unavailable("store", "it is closed")
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._queue.put(Operation(run, size, future))
+        return await future
+
+    def _run(self) -> None:
+        while (first := self._queue.get()) is not None:
+            group = [first]
+            more = self._gather(group)
+            self._handle(group)
+            _answer(group)
+            if not more:
+                return
+
+    def _gather(self, group: list[Operation]) -> bool:
+        """Add what waits already. False when the end has been asked for."""
+        size = group[0].size
+        with suppress(Empty):
+            while len(group) < GROUP_OPERATIONS and size < GROUP_BYTES:
+                operation = self._queue.get_nowait()
+                if operation is None:
+                    return False
+                group.append(operation)
+                size += operation.size
+        return True
+
+    def _handle(self, group: list[Operation]) -> None:
+        """Commit the group; if SQLite dropped the whole transaction, each operation in one of its own."""
+        try:
+            if self._begin(group) and not self._commit(group) and len(group) > 1:
+                for operation in group:
+                    _ = self._begin([operation]) and self._commit([operation])
+        except BaseException as defect:  # the thread must outlive it, and nobody may wait forever
+            _log.exception("store writer failed")
+            for operation in group:
+                operation.error = defect
+            self._roll_back()
+
+    def _begin(self, group: list[Operation]) -> bool:
+        """False when no transaction can be had: then there is no use in trying one by one."""
+        try:
+            self._cursor.execute("BEGIN IMMEDIATE")
+        except sqlite3.DatabaseError as error:
+            _fail(group, unavailable(error))
+            return False
+        return True
+
+    def _commit(self, group: list[Operation]) -> bool:
+        """False, with an error in every operation, when nothing of the group was committed."""
+        try:
+            for operation in group:
+                self._apply(operation)
+            faults.hit("store.before_commit")
+            self._cursor.execute("COMMIT")
+        except Unavailable as fault:
+            self._roll_back()
+            _fail(group, fault)
+            return True
+        except sqlite3.DatabaseError as error:
+            self._roll_back()
+            _fail(group, unavailable(error))
+            return False
+        self.groups += 1
+        self._after_commit(group)
+        return True
+
+    def _apply(self, operation: Operation) -> None:
+        """Run one operation in its savepoint. Raises when SQLite has given up the whole transaction."""
+        execute = self._cursor.execute
+        execute("SAVEPOINT operation")
+        try:
+            operation.result = operation.run(self._cursor)
+            operation.error = None
+        except Exception as error:
+            if not self._connection.in_transaction:
+                raise
+            execute("ROLLBACK TO operation")
+            operation.error = unavailable(error) if is_of_file(error) else error
+        execute("RELEASE operation")
+
+    def _after_commit(self, group: list[Operation]) -> None:
+        try:
+            faults.hit("store.after_commit")
+        except Unavailable as fault:
+            _fail(group, fault)
+        self._bound_wal()
+
+    def _bound_wal(self) -> None:
+        """Readers that overlap without a gap keep SQLite from starting its log anew: wait for them, at twice
+        the size the next time when that was in vain."""
+        with suppress(OSError, sqlite3.OperationalError):
+            if (size := self._wal.stat().st_size) > self._wal_limit:
+                [(busy, *_)] = self._cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                self._wal_limit = size * 2 if busy else WAL_BYTES
+
+    def _roll_back(self) -> None:
+        with suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._cursor.execute("ROLLBACK")
+
+
+def _fail(group: list[Operation], error: Unavailable) -> None:
+    """An error of its own for each, because each is raised elsewhere."""
+    for operation in group:
+        operation.error = Unavailable(error.part, error.cause)
+
+
+def _answer(group: list[Operation]) -> None:
+    def answer_all() -> None:
+        for operation in group:
+            operation.answer()
+
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        group[0].future.get_loop().call_soon_threadsafe(answer_all)
