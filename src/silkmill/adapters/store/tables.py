@@ -1,4 +1,4 @@
-"""The tables of the SQL stores: `doc` is the record as JSON, the columns beside it are what it is found by."""
+"""The tables of the SQL stores: `doc` is the record as JSON, the columns are what it is found by."""
 
 from __future__ import annotations
 
