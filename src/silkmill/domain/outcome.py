@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-
 CANCEL_NOT_VERIFIED = "cancel not verified"
 """The reason of a task whose processes could not be proven dead after a cancel."""
 

@@ -115,7 +115,7 @@ def _resolve(name: str, param: Param, given: dict[str, Any]) -> Any:
                 f"parameter {name!r} is required", field=f"params.{name}", remedy=f"give -a {name}=…"
             )
         return None
-    value = _convert(name, param.type, value)
+    value = convert(name, param.type, value)
     if param.choices and value not in param.choices:
         allowed = ", ".join(map(str, param.choices))
         raise BadInput(
@@ -136,7 +136,7 @@ _BOOLEANS = {
 }
 
 
-def _convert(name: str, type_name: str, value: Any) -> Any:
+def convert(name: str, type_name: str, value: Any) -> Any:
     try:
         if type_name == "bool":
             return value if isinstance(value, bool) else _BOOLEANS[str(value).lower()]

@@ -1,0 +1,160 @@
+"""spider.toml: its text, checked key by key, as a SpiderConfig."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+from silkmill.domain.errors import BadInput
+from silkmill.domain.outcome import ErrorClass, Rules
+from silkmill.domain.retry import RetryPolicy
+from silkmill.domain.spider import Limits, Param, SpiderConfig, check_name, convert, split_command
+from silkmill.domain.toml_table import TomlTable
+
+TOP_KEYS = [
+    *("project", "name", "command", "priority", "tags", "ipc", "on_disconnect", "replace_after"),
+    *("max_concurrency", "params", "env", "limits", "retry", "outcome", "placement", "files"),
+    *("ipc_stdin", "schedules", "spiders"),
+]
+FILES_KEYS = ["include", "ignore"]
+PARAM_KEYS = ["type", "default", "required", "choices", "help"]
+LIMITS_KEYS = ["runtime", "stall", "log", "items", "prepare", "grace", "memory", "cpu", "processes"]
+RETRY_KEYS = ["max_attempts", "on", "backoff", "backoff_max"]
+OUTCOME_KEYS = ["min_items", "max_error_ratio", "ok_exit_codes"]
+PLACEMENT_KEYS = ["mode", "nodes", "labels"]
+PARAM_TYPES = ("str", "int", "float", "bool")
+
+
+def parse_spider_toml(text: str, *, file: str) -> SpiderConfig:
+    """Raises BadInput, which names the file, the key and what to do about it."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{file}: {error}", field=file, remedy="correct the TOML syntax") from None
+    top = TomlTable(document, file, "", TOP_KEYS)
+    _refuse_later_keys(top)
+    return SpiderConfig(
+        name=check_name(top.text("name", required=True), "name"),
+        project=check_name(top.text("project", "default"), "project"),
+        command=_command(top),
+        priority=top.whole("priority", 5, lowest=1, highest=10),
+        tags=top.texts("tags", ()),
+        ipc=top.choice("ipc", ("open", "strict")),
+        stdin=top.table("ipc_stdin", ["mode"]).choice("mode", ("open", "null")),
+        params=_params(top),
+        env=_env(top),
+        limits=_limits(top),
+        retry=_retry(top),
+        outcome=_outcome(top),
+        include=top.table("files", FILES_KEYS).texts("include", ("**",)),
+        ignore=top.table("files", FILES_KEYS).texts("ignore", ()),
+    )
+
+
+def _command(top: TomlTable) -> tuple[str, ...]:
+    command = top.values.get("command")
+    argv = split_command(command) if isinstance(command, str) else top.texts("command", ())
+    if not argv or not argv[0]:
+        top.refuse("command", "is missing or empty", 'add command = "python main.py"')
+    return argv
+
+
+def _params(top: TomlTable) -> dict[str, Param]:
+    params = top.table("params", None)
+    return {name: _param(params, name) for name in params.values}
+
+
+def _param(params: TomlTable, name: str) -> Param:
+    given = params.values[name]
+    if not isinstance(given, dict):
+        kind = next((kind for kind in PARAM_TYPES if type(given).__name__ == kind), None)
+        if kind is None:
+            params.refuse(name, f"is {given!r}", "give a string, a number, true or false, or a table")
+        return Param(type=kind, default=given)
+    table = params.table(name, PARAM_KEYS)
+    kind = table.choice("type", PARAM_TYPES)
+    choices = table.values.get("choices", [])
+    if not isinstance(choices, list):
+        table.refuse("choices", f"is {choices!r}", "give a list")
+    return Param(
+        type=kind,
+        default=_of_type(table, "default", kind, table.values.get("default")),
+        required=table.flag("required"),
+        choices=tuple(_of_type(table, "choices", kind, choice) for choice in choices),
+        help=table.text("help"),
+    )
+
+
+def _of_type(table: TomlTable, key: str, kind: str, value: Any) -> Any:
+    if value is None:
+        return None
+    try:
+        return convert(key, kind, value)
+    except BadInput:
+        table.refuse(key, f"is {value!r}", f"give a value of type {kind}")
+
+
+def _env(top: TomlTable) -> dict[str, str]:
+    env = top.table("env", None)
+    return {name: env.text(name) for name in env.values}
+
+
+def _limits(top: TomlTable) -> Limits:
+    limits = top.table("limits", LIMITS_KEYS)
+    for key, nothing in (("memory", "0B"), ("cpu", 0), ("processes", 0)):
+        if limits.values.get(key, nothing) not in (nothing, 0):
+            limits.refuse(key, "cannot be enforced by this version", "leave it out")
+    return Limits(
+        runtime_seconds=limits.duration("runtime", "0s"),
+        stall_seconds=limits.duration("stall", "0s"),
+        log_bytes=limits.size("log", "1GiB"),
+        items=limits.whole("items", 0),
+        prepare_seconds=limits.duration("prepare", "15m"),
+        grace_seconds=limits.duration("grace", "10s"),
+    )
+
+
+def _retry(top: TomlTable) -> RetryPolicy:
+    retry = top.table("retry", RETRY_KEYS)
+    on = retry.texts("on", (ErrorClass.SYSTEM, ErrorClass.NETWORK))
+    retried = [str(name) for name in ErrorClass if name is not ErrorClass.CANCELLED]
+    if unknown := set(on) - set(retried):
+        retry.refuse("on", f"names {min(unknown)!r}", f"use {', '.join(retried)}")
+    return RetryPolicy(
+        max_attempts=retry.whole("max_attempts", 3, lowest=1),
+        on=on,
+        backoff_seconds=retry.duration("backoff", "10s"),
+        backoff_max_seconds=retry.duration("backoff_max", "10m"),
+    )
+
+
+def _outcome(top: TomlTable) -> Rules:
+    outcome = top.table("outcome", OUTCOME_KEYS)
+    codes = outcome.values.get("ok_exit_codes", [0])
+    if not isinstance(codes, list) or not all(type(code) is int and 0 <= code <= 255 for code in codes):
+        outcome.refuse("ok_exit_codes", f"is {codes!r}", "give a list of exit codes, 0 to 255")
+    return Rules(
+        min_items=outcome.whole("min_items", 0),
+        max_error_ratio=outcome.number("max_error_ratio", 1.0, highest=1.0),
+        ok_exit_codes=tuple(codes),
+    )
+
+
+def _refuse_later_keys(top: TomlTable) -> None:
+    """Keys whose meaning this version does not honour yet: better refused than silently without effect."""
+    if top.choice("on_disconnect", ("keep", "stop", "wait")) != "keep":
+        top.refuse("on_disconnect", "can only be 'keep' in this version", "leave it out")
+    if "replace_after" in top.values:
+        top.refuse("replace_after", "has no effect in this version", "leave it out")
+    if top.whole("max_concurrency", 0):
+        top.refuse("max_concurrency", "can only be 0 in this version", "leave it out")
+    if top.values.get("schedules"):
+        top.refuse("schedules", "are not run by this version", "leave [[schedules]] out")
+    if top.values.get("spiders"):
+        top.refuse("spiders", "cannot be several in this version", "give each spider a folder of its own")
+    placement = top.table("placement", PLACEMENT_KEYS)
+    if placement.choice("mode", ("random", "nodes", "all")) != "random":
+        placement.refuse("mode", "can only be 'random' in this version", "leave it out")
+    for key in ("nodes", "labels"):
+        if placement.values.get(key):
+            placement.refuse(key, "cannot be chosen in this version", "leave it out")

@@ -1,0 +1,91 @@
+"""A TOML table whose keys and values are checked as they are read, with errors that name file and key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, TypeVar
+
+from silkmill.domain.errors import BadInput
+from silkmill.domain.units import duration_seconds, size_bytes
+
+Value = TypeVar("Value")
+
+
+class TomlTable:
+    """One table of the file: every key of it is known, every value has its type."""
+
+    def __init__(self, values: Mapping[str, Any], file: str, path: str, known: list[str] | None) -> None:
+        self.values, self._file, self._path = values, file, path
+        for key in values:
+            if known is not None and key not in known:
+                self._refuse_unknown(key, known)
+
+    def text(self, key: str, default: str = "", *, required: bool = False) -> str:
+        if required and key not in self.values:
+            self.refuse(key, "is missing", f'add {key} = "…"')
+        text: str = self._checked(key, default, str, "a string")
+        return text
+
+    def texts(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        values = self._checked(key, list(default), list, "a list of strings")
+        if not all(isinstance(value, str) for value in values):
+            self.refuse(key, "is not a list of strings", 'write it as ["a", "b"]')
+        return tuple(values)
+
+    def choice(self, key: str, choices: tuple[str, ...]) -> str:
+        """The first choice is the default."""
+        value = self.text(key, choices[0])
+        if value not in choices:
+            self.refuse(key, f"is {value!r}", f"use one of {', '.join(choices)}")
+        return value
+
+    def whole(self, key: str, default: int, *, lowest: int = 0, highest: int | None = None) -> int:
+        value: int = self._checked(key, default, int, "a whole number")
+        if value < lowest or (highest is not None and value > highest):
+            span = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
+            self.refuse(key, f"is {value}", f"give {span}")
+        return value
+
+    def number(self, key: str, default: float, *, highest: float) -> float:
+        value = float(self._checked(key, default, (int, float), "a number"))
+        if not 0 <= value <= highest:
+            self.refuse(key, f"is {value}", f"give 0 to {highest}")
+        return value
+
+    def duration(self, key: str, default: str) -> float:
+        return self._quantity(key, default, duration_seconds, "a duration such as 90s, 15m or 2h")
+
+    def size(self, key: str, default: str) -> int:
+        return self._quantity(key, default, size_bytes, "a size such as 512MiB or 1GiB")
+
+    def table(self, key: str, known: list[str] | None) -> TomlTable:
+        values = self._checked(key, {}, dict, "a table")
+        return TomlTable(values, self._file, self._name(key), known)
+
+    def refuse(self, key: str, what: str, remedy: str) -> NoReturn:
+        raise BadInput(f"{self._file}: {self._name(key)} {what}", field=self._name(key), remedy=remedy)
+
+    def _checked(self, key: str, default: Any, kind: type[Value] | tuple[type[Value], ...], name: str) -> Any:
+        value = self.values.get(key, default)
+        # bool is an int in Python, but not in TOML
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            self.refuse(key, f"is {value!r}", f"give {name}")
+        return value
+
+    def flag(self, key: str) -> bool:
+        return bool(self._checked(key, False, bool, "true or false"))
+
+    def _quantity(self, key: str, default: str, parse: Callable[[str], Value], name: str) -> Value:
+        text = self.text(key, default)
+        try:
+            return parse(text)
+        except ValueError:
+            self.refuse(key, f"is {text!r}", f"give {name}")
+
+    def _refuse_unknown(self, key: str, known: list[str]) -> NoReturn:
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+        self.refuse(key, "is not a known key", f"did you mean {near[0]!r}?" if near else "leave it out")
+
+    def _name(self, key: str) -> str:
+        return f"{self._path}.{key}" if self._path else key

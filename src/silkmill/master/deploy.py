@@ -1,0 +1,138 @@
+"""Deploy: takes the files of a folder as blobs, and makes a version of them that spiders point to."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from silkmill.domain.errors import BadInput, Conflict, Duplicate, NotFound
+from silkmill.domain.spider import Spider, SpiderConfig, check_name
+from silkmill.domain.spider_toml import parse_spider_toml
+from silkmill.domain.version import Blob, FileEntry, Version, version_id
+from silkmill.master.versions import Versions, spider_key
+from silkmill.ports.bucket import Bucket
+from silkmill.ports.clock import Clock
+from silkmill.ports.store import Store
+
+MANIFEST = "spider.toml"
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+
+
+class Deploy:
+    """Blobs first, then the version: one conditional write each, so a cut deploy leaves only unused blobs."""
+
+    def __init__(self, store: Store, bucket: Bucket, versions: Versions, clock: Clock) -> None:
+        self._store, self._bucket, self._versions, self._clock = store, bucket, versions, clock
+
+    async def missing(self, shas: Iterable[str]) -> list[str]:
+        """Those of the blobs that must be uploaded, in the order given. Raises BadInput."""
+        unique = list(dict.fromkeys(_check_sha(sha) for sha in shas))
+        return [sha for sha in unique if await self._store.record(Blob, sha) is None]
+
+    async def put_blob(self, sha256: str, data: bytes) -> None:
+        """Store a file's content. A repeat is harmless. Raises BadInput when it has another hash."""
+        if hashlib.sha256(data).hexdigest() != _check_sha(sha256):
+            raise BadInput("the content has another SHA-256", field="sha256", remedy="upload it again")
+        if await self._store.record(Blob, sha256) is not None:
+            return
+        name = f"blobs/{sha256}-{secrets.token_hex(4)}"
+        await self._bucket.put(name, data)
+        try:
+            await self._store.insert_record(sha256, Blob(sha256, name, len(data), self._clock.now()))
+        except Duplicate:  # uploaded by somebody else meanwhile
+            await self._bucket.delete([name])
+
+    async def blob(self, sha256: str) -> bytes:
+        """The content of a file. Raises NotFound."""
+        stored = await self._store.record(Blob, sha256)
+        if stored is None:
+            raise NotFound("blob", sha256, remedy="deploy the folder again")
+        return await self._bucket.get(stored.value.object_name)
+
+    async def create_version(self, project: str | None, files: Sequence[FileEntry]) -> Version:
+        """The version of these files, new or as it exists, with its spiders pointing to it.
+
+        `project` None: as spider.toml says. Raises BadInput for a bad path, spider.toml or missing blob."""
+        _check_paths(files)
+        if absent := await self.missing(entry.sha256 for entry in files):
+            raise BadInput(
+                f"{len(absent)} files are not uploaded, {absent[0]} first",
+                field="files",
+                remedy="upload them",
+            )
+        config = await self._config(project, files)
+        version = Version(
+            id=version_id(config.project, tuple(files)),
+            project=config.project,
+            files=tuple(files),
+            spiders={config.name: config},
+            created_at=self._clock.now(),
+        )
+        try:
+            await self._store.insert_record(version.id, version)
+        except Duplicate:  # the same files were deployed before
+            version = await self._versions.get(version.id)
+        for name in version.spiders:
+            await self._point(Spider(version.project, name, version.id))
+        return version
+
+    async def _config(self, project: str | None, files: Sequence[FileEntry]) -> SpiderConfig:
+        manifest = next((entry for entry in files if entry.path == MANIFEST), None)
+        if manifest is None:
+            raise BadInput(
+                f"the folder has no {MANIFEST}",
+                field="files",
+                remedy='write one with at least name = "…" and command = "…"',
+            )
+        try:
+            text = (await self.blob(manifest.sha256)).decode()
+        except UnicodeDecodeError:
+            raise BadInput(f"{MANIFEST} is not UTF-8", field=MANIFEST, remedy="save it as UTF-8") from None
+        config = parse_spider_toml(text, file=MANIFEST)
+        return config if project is None else replace(config, project=check_name(project, "project"))
+
+    async def _point(self, spider: Spider) -> None:
+        """Let new tasks of the spider get this version."""
+        key = spider_key(spider.project, spider.name)
+        while True:
+            stored = await self._store.record(Spider, key)
+            try:
+                if stored is None:
+                    await self._store.insert_record(key, spider)
+                elif stored.value != spider:
+                    await self._store.replace_record(stored, spider, secrets.token_hex(8))
+                return
+            except (Conflict, Duplicate):
+                continue
+
+
+def _check_sha(sha: str) -> str:
+    if not _SHA256.match(sha):
+        raise BadInput(f"{sha!r} is not a SHA-256", field="sha256", remedy="give 64 hexadecimal digits")
+    return sha
+
+
+def _check_paths(files: Sequence[FileEntry]) -> None:
+    seen: set[str] = set()
+    for entry in files:
+        parts = _split(entry.path)
+        bad = any(part in ("", ".", "..") for part in parts) or "\0" in entry.path or "\\" in entry.path
+        if bad or entry.path in seen or entry.mode & ~0o777 or entry.size < 0:
+            raise BadInput(
+                f"{entry.path!r} cannot be a file of a version",
+                field="files",
+                remedy="paths are relative, normal and unique; modes are permission bits",
+            )
+        seen.add(entry.path)
+    folders = {"/".join(parts[:depth]) for parts in map(_split, seen) for depth in range(1, len(parts))}
+    if clash := folders & seen:
+        raise BadInput(
+            f"{min(clash)!r} is both a file and a folder", field="files", remedy="deploy a real folder"
+        )
+
+
+def _split(path: str) -> list[str]:
+    return path.split("/")

@@ -1,0 +1,75 @@
+"""A submission: what somebody asks for, checked against the spider's version before it becomes a task."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from silkmill.domain.errors import BadInput
+from silkmill.domain.spider import SpiderConfig, render_command, resolve_params
+from silkmill.domain.task import Task
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_OURS = ("SILKMILL_", "CRAWLAB_")
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One run of a spider. `version` and `priority` None: those of the spider."""
+
+    project: str
+    spider: str
+    version: str | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+    priority: int | None = None
+    tags: tuple[str, ...] = ()
+    retry_of: str | None = None
+
+
+def checked(submission: Submission, version: str, config: SpiderConfig) -> Submission:
+    """The submission with version, priority and tags filled in. Raises BadInput for anything that could only
+    fail later: parameters, environment, priority."""
+    render_command(config, resolve_params(config, submission.params))
+    for name, value in submission.env.items():
+        _check_variable(name, value)
+    priority = config.priority if submission.priority is None else submission.priority
+    if not 1 <= priority <= 10:
+        raise BadInput(
+            f"priority {priority} is out of range", field="priority", remedy="give 1 (first) to 10 (last)"
+        )
+    tags = tuple(dict.fromkeys((*config.tags, *submission.tags)))
+    return replace(submission, version=version, priority=priority, tags=tags)
+
+
+def task_of(
+    submission: Submission, task_id: str, created_at: datetime, order: int, group: str | None = None
+) -> Task:
+    """The pending task of a checked submission."""
+    return Task(
+        id=task_id,
+        project=submission.project,
+        spider=submission.spider,
+        version=submission.version or "",
+        created_at=created_at,
+        order=order,
+        params=submission.params,
+        env=submission.env,
+        priority=submission.priority or 5,
+        tags=submission.tags,
+        retry_of=submission.retry_of,
+        group=group,
+    )
+
+
+def _check_variable(name: str, value: str) -> None:
+    if not _VARIABLE.match(name) or name.startswith(_OURS):
+        raise BadInput(
+            f"{name!r} cannot be set",
+            field=f"env.{name}",
+            remedy="use letters, digits and _; SILKMILL_ and CRAWLAB_ are the engine's own",
+        )
+    if "\0" in value:
+        raise BadInput(f"the value of {name} holds a NUL byte", field=f"env.{name}", remedy="leave it out")

@@ -1,0 +1,153 @@
+"""Task records: how they are found, and the one loop that changes them: read, decide, swap."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from silkmill.domain.attempt import AttemptRef, Positions
+from silkmill.domain.errors import Ambiguous, BadInput, Conflict, NotFound, SilkmillError, Unavailable
+from silkmill.domain.events import Assign
+from silkmill.domain.task import Task, advance
+from silkmill.master.feed import Feed, Resync, TaskChanged
+from silkmill.ports.store import Store, TaskFilter
+
+Decide = Callable[[Task], Task | None]
+"""The next value of a task, or None when nothing is to be done. Called again after a conflict."""
+
+FULL_ID = 36
+SHORTEST_SUFFIX = 6
+_WRITES = 2  # the first, and one repeat of a write whose answer was lost
+
+
+class Tasks:
+    """Tasks with an open attempt are kept in memory as they were last committed by this process.
+
+    So the steps of an attempt need no read. A value that another master has changed since costs a conflict
+    and a read: a refusal is never decided on a kept value alone."""
+
+    def __init__(self, store: Store, feed: Feed) -> None:
+        self._store = store
+        self._feed = feed
+        self._open: dict[str, Task] = {}
+
+    async def get(self, task_id: str) -> Task:
+        """As stored. Raises NotFound."""
+        task = await self._store.task(task_id)
+        if task is None:
+            raise NotFound("task", task_id, remedy="`silkmill ps` lists the tasks")
+        return task
+
+    async def find(self, text: str) -> Task:
+        """By full id, by its last characters (6 or more), or `last`. Raises NotFound, Ambiguous, BadInput."""
+        if text == "last":
+            return self._only(text, await self._store.tasks(TaskFilter(), limit=1))
+        if len(text) == FULL_ID:
+            return await self.get(text)
+        if len(text) < SHORTEST_SUFFIX:
+            raise BadInput(
+                f"{text!r} is too short for a task id",
+                field="id",
+                remedy="give its last 6 or more characters",
+            )
+        return self._only(text, await self._store.tasks(TaskFilter(id_suffix=text.lower()), limit=10))
+
+    async def change(self, task_id: str, decide: Decide) -> Task:
+        """The task after `decide` was applied and committed, or as it is when there was nothing to do.
+
+        Raises what `decide` raises, NotFound, and Unavailable (then the change may have been made)."""
+        kept = self._open.get(task_id)
+        while True:
+            task = kept or await self.get(task_id)
+            try:
+                changed = decide(task)
+                return task if changed is None else await self._commit(self._store.swap, task, changed)
+            except Conflict:
+                pass
+            except SilkmillError:
+                if kept is None:
+                    raise
+            self._open.pop(task_id, None)
+            kept = None
+
+    async def claim(self, task: Task, event: Assign) -> Task:
+        """A new attempt of a pending task, with its streams at zero. Raises Conflict, Unavailable."""
+        return await self._commit(self._store.claim, task, advance(task, event))
+
+    async def insert(self, tasks: Sequence[Task], *, fresh: bool = True) -> None:
+        """New tasks; those whose id exists already stay as they are. Raises Unavailable.
+
+        `fresh`: none of them can exist, so they are published as they are given."""
+        for repeats_left in reversed(range(_WRITES)):
+            try:
+                await self._store.insert_tasks(tasks)
+                break
+            except Unavailable:
+                if not repeats_left:
+                    raise
+        for hint in map(TaskChanged, tasks) if fresh else [Resync()]:
+            self._feed.publish(hint)
+
+    async def opened(self, ref: AttemptRef) -> Task | None:
+        """The task of an attempt, without a read where this process knows that the attempt is open."""
+        kept = self._open.get(ref.task_id)
+        if kept and kept.attempt and kept.attempt.number == ref.number:
+            return kept
+        return self._keep(await self._store.task(ref.task_id))
+
+    async def reread(self, task_id: str) -> Task | None:
+        """As stored, whatever this process remembers."""
+        self._open.pop(task_id, None)
+        return self._keep(await self._store.task(task_id))
+
+    def moved(
+        self, ref: AttemptRef, *, log_offset: int = 0, items_offset: int = 0, items_count: int = 0
+    ) -> None:
+        """A stream of an attempt is stored so far. Answers may arrive in any order."""
+        positions = Positions(log_offset, items_offset, items_count)
+        task = self._open.get(ref.task_id)
+        if task and task.attempt and task.attempt.number == ref.number:
+            self._open[ref.task_id] = replace(task, positions=_furthest(task.positions, positions))
+
+    async def _commit(self, write: Callable[[Task, Task], Awaitable[Task]], old: Task, new: Task) -> Task:
+        new = replace(new, change_id=secrets.token_hex(8))
+        for repeats_left in reversed(range(_WRITES)):
+            try:
+                stored = await write(old, new)
+                break
+            except Unavailable:
+                if not repeats_left:
+                    self._open.pop(old.id, None)
+                    raise
+        self._keep(stored)
+        self._feed.publish(TaskChanged(stored))
+        return stored
+
+    def _keep(self, task: Task | None) -> Task | None:
+        if task is None:
+            return None
+        if task.attempt is None:
+            self._open.pop(task.id, None)
+            return task
+        kept = self._open.get(task.id)
+        if kept is None or kept.last_number != task.last_number:
+            self._open[task.id] = task
+        elif kept.revision <= task.revision:
+            self._open[task.id] = replace(task, positions=_furthest(kept.positions, task.positions))
+        return self._open[task.id]
+
+    def _only(self, text: str, found: list[Task]) -> Task:
+        if not found:
+            raise NotFound("task", text, remedy="`silkmill ps` lists the tasks")
+        if len(found) > 1:
+            raise Ambiguous(text, tuple(task.id for task in found))
+        return found[0]
+
+
+def _furthest(one: Positions, other: Positions) -> Positions:
+    return Positions(
+        max(one.log_offset, other.log_offset),
+        max(one.items_offset, other.items_offset),
+        max(one.items_count, other.items_count),
+    )
