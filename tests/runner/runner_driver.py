@@ -35,11 +35,29 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = WAIT_SE
         time.sleep(0.01)
 
 
+def processes_of(marker: str) -> list[int]:
+    """Every process that carries the marker in its environment, wherever it has gone."""
+    found = []
+    for directory in Path("/proc").iterdir():
+        if directory.name.isdecimal():
+            try:
+                environment = (directory / "environ").read_bytes()
+            except OSError:
+                continue
+            if f"SILKMILL_TEST_MARKER={marker}".encode() in environment.split(b"\0"):
+                found.append(int(directory.name))
+    return found
+
+
 class Attempt:
     """An attempt directory and what the runner left in it."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+
+    @property
+    def marker(self) -> str:
+        return self.directory.name.split(".")[0]
 
     @property
     def work(self) -> Path:
@@ -137,6 +155,17 @@ class RunnerDriver:
         line, _, self._received = self._received.partition(b"\n")
         event: dict[str, Any] = json.loads(line)
         return event
+
+    @property
+    def last_slot(self) -> dict[str, Any]:
+        """runner.json as it was when the runner had started, or as it is."""
+        value: dict[str, Any] = json.loads((self.slot / "runner.json").read_text())
+        return value
+
+    def peak_kib(self) -> int:
+        """The most memory the runner has ever had (VmHWM)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
 
     # attempts
 
