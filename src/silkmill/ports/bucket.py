@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 
@@ -11,6 +12,9 @@ class Bucket(Protocol):
 
     async def put(self, name: str, data: bytes) -> None:
         """Store a whole object. A repeat with equal bytes is harmless."""
+
+    async def put_stream(self, name: str, pieces: AsyncIterator[bytes]) -> None:
+        """`put` for an object larger than memory; what `pieces` raises is passed on and nothing is stored."""
 
     async def get(self, name: str) -> bytes:
         """The whole object. Raises NotFound."""

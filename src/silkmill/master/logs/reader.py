@@ -1,0 +1,57 @@
+"""Reads logs of open and closed attempts, wherever their bytes are: pages, last lines, search, streams."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from silkmill.domain.task import Task
+from silkmill.master.logs.backwards import last_lines
+from silkmill.master.logs.layout import Log
+from silkmill.master.logs.pages import LogPage, next_page, pages
+from silkmill.master.logs.search import Hit, Needle, search
+from silkmill.ports.bucket import Bucket
+from silkmill.ports.store import Store
+from silkmill.protocol.logframe import stream_bytes
+
+PAGE_BYTES = 256 * 1024
+
+
+class LogReader:
+    """Takes the task as its caller has it: bytes beyond its log offset do not exist for this reading.
+
+    Every method raises NotFound (no such attempt), LogDamaged (stored bytes are gone) and Unavailable.
+    `stream` is b"stdout" (its messages too), b"stderr", b"system", or None for all."""
+
+    def __init__(self, store: Store, bucket: Bucket) -> None:
+        self._store = store
+        self._bucket = bucket
+
+    async def read(self, task: Task, number: int, offset: int, limit: int) -> LogPage:
+        """Whole frames from `offset` on, about `limit` bytes, one frame at least when one is there."""
+        return await next_page(await self._open(task, number), offset, limit)
+
+    async def tail(self, task: Task, number: int, lines: int, stream: bytes | None = None) -> LogPage:
+        """The last frames, at most 1.5 MiB of looking back. Its `next_offset` is where to follow from."""
+        return await last_lines(await self._open(task, number), lines, stream)
+
+    async def pages(self, task: Task, number: int, offset: int = 0) -> AsyncIterator[LogPage]:
+        """All frames from `offset` on, in pages of 256 KiB."""
+        log = await self._open(task, number)
+        async for page in pages(log, offset, PAGE_BYTES):
+            yield page
+
+    async def search(
+        self, task: Task, number: int, needle: Needle, *, offset: int = 0, stream: bytes | None = None
+    ) -> AsyncIterator[Hit]:
+        """Matching frames from `offset` on, read as they are asked for (see search.parse_needle)."""
+        log = await self._open(task, number)
+        async for hit in search(log, needle, offset, stream):
+            yield hit
+
+    async def raw(self, task: Task, number: int, tag: bytes) -> AsyncIterator[bytes]:
+        """What the spider wrote to stdout or stderr, byte for byte, without what was taken as messages."""
+        async for page in self.pages(task, number):
+            yield stream_bytes(page.data, tag)
+
+    async def _open(self, task: Task, number: int) -> Log:
+        return await Log.open(self._store, self._bucket, task, number)

@@ -1,0 +1,93 @@
+"""After an attempt: its log is merged into one object, and the chunks go an hour later."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+
+from silkmill.domain.attempt import AttemptRef, ClosedAttempt
+from silkmill.domain.task import Task, log_upkeep_at, with_closed
+from silkmill.master.logs.cap import Change
+from silkmill.master.logs.chunks import log_folder
+from silkmill.master.logs.layout import Log, LogDamaged
+from silkmill.master.logs.merged import BLOCK_BYTES, encode
+from silkmill.ports.bucket import Bucket
+from silkmill.ports.store import Store
+
+ALL_RECORDS = 2**63 - 1
+
+
+class LogUpkeep:
+    """Any master may run it, also two at once: the swap of the record decides whose object counts."""
+
+    def __init__(self, store: Store, bucket: Bucket, change: Change) -> None:
+        self._store = store
+        self._bucket = bucket
+        self._change = change
+
+    async def upkeep(self, task: Task, now: datetime) -> None:
+        """Do what is due for the closed attempts of a task; a repeat after any crash goes on.
+
+        A damaged log stays as it is and is named in the engine's own log. Raises Unavailable."""
+        for closed in task.history:
+            due = log_upkeep_at(closed)
+            if due is None or due > now:
+                continue
+            if closed.merged_at is None:
+                await self._merge(task, closed, now)
+            else:
+                await self._delete_leftovers(task, closed)
+
+    async def _merge(self, task: Task, closed: ClosedAttempt, now: datetime) -> None:
+        """Object, then record, then the tail records go. The chunks stay for readers that have begun."""
+        ref = AttemptRef(task.id, closed.number)
+        name = f"{log_folder(ref)}merged-{secrets.token_hex(8)}"
+        try:
+            log = await Log.open(self._store, self._bucket, task, closed.number)
+            await self._bucket.put_stream(name, encode(_blocks(log)))
+        except LogDamaged as error:
+            structlog.get_logger().error("log.damaged", attempt=str(ref), error=str(error))
+            return
+        changed = await self._change(task.id, lambda task: _with_object(task, ref, name, now))
+        if not any(past.log_object == name for past in changed.history):
+            await self._bucket.delete([name])  # another master was first
+        await self._store.delete_log_tail(ref, before=ALL_RECORDS)
+
+    async def _delete_leftovers(self, task: Task, closed: ClosedAttempt) -> None:
+        ref = AttemptRef(task.id, closed.number)
+        names = await self._bucket.names(log_folder(ref))
+        await self._bucket.delete([name for name in names if name != closed.log_object])
+        await self._store.delete_log_tail(ref, before=ALL_RECORDS)
+        await self._change(task.id, lambda task: _without_chunks(task, ref))
+
+
+async def _blocks(log: Log) -> AsyncIterator[tuple[int, bytes]]:
+    """The log cut at frame ends into what is compressed on its own; the gap is stepped over."""
+    offset = 0
+    while offset < log.end:
+        if log.gap is not None and log.in_gap(offset):
+            offset = log.gap[1]
+            continue
+        data = await log.read(offset, BLOCK_BYTES)
+        if not log.stops_at(offset + len(data)):
+            data = data[: data.rfind(b"\n") + 1] or data
+        yield offset, data
+        offset += len(data)
+
+
+def _with_object(task: Task, ref: AttemptRef, name: str, now: datetime) -> Task | None:
+    closed = next((past for past in task.history if past.number == ref.number), None)
+    if closed is None or closed.log_object is not None:
+        return None
+    return with_closed(task, replace(closed, log_object=name, merged_at=now))
+
+
+def _without_chunks(task: Task, ref: AttemptRef) -> Task | None:
+    closed = next((past for past in task.history if past.number == ref.number), None)
+    if closed is None or closed.chunks_deleted:
+        return None
+    return with_closed(task, replace(closed, chunks_deleted=True))
