@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from silkmill.domain.attempt import AttemptRef
-from silkmill.domain.errors import Incomplete, NotFound, SilkmillError, StaleAttempt, Unavailable
+from silkmill.domain.errors import Incomplete, NotFound, SilkmillError, StaleAttempt
 from silkmill.domain.events import Accept, Cancel, Exit, GiveBack, Start
 from silkmill.domain.outcome import Facts
 from silkmill.domain.spider import SpiderConfig, render_command, resolve_params
@@ -17,6 +17,7 @@ from silkmill.domain.task import Task, advance, check_writer
 from silkmill.domain.version import Version
 from silkmill.master.ending import ending, lost, shows_end
 from silkmill.master.feed import Feed, ItemsGrew, LogGrew
+from silkmill.master.outages import Outages
 from silkmill.master.slots import Slots
 from silkmill.master.tasks import Decide, Tasks
 from silkmill.master.versions import Versions
@@ -48,12 +49,11 @@ class Collector:
         slots: Slots,
         logs: LogAppender,
         feed: Feed,
+        outages: Outages,
         clock: Clock,
     ) -> None:
         self._store, self._tasks, self._versions, self._slots = store, tasks, versions, slots
-        self._logs, self._feed, self._clock = logs, feed, clock
-        self.refused_at = float("-inf")
-        """BOOTTIME of the last append that store or bucket did not take: no agent can be blamed for that."""
+        self._logs, self._feed, self._outages, self._clock = logs, feed, outages, clock
 
     async def accept(self, session: str, ref: AttemptRef) -> WorkOrder:
         """The offer is taken; nothing may be started before this is answered."""
@@ -104,11 +104,8 @@ class Collector:
         """Answers with the stored log offset. Raises OffsetMismatch."""
         task = await self._writer(session, ref)
         log_cap = (await self._versions.config_of(task)).limits.log_bytes
-        try:
+        with self._outages.noted():
             stored = await self._logs.append(task, ref, session, offset, data, log_cap=log_cap)
-        except Unavailable:
-            self.refused_at = self._clock.boottime()
-            raise
         self._tasks.moved(ref, log_offset=stored)
         self._feed.publish(LogGrew(ref, stored))
         return stored
@@ -117,11 +114,8 @@ class Collector:
         self, session: str, ref: AttemptRef, offset: int, first_ordinal: int, records: Sequence[bytes]
     ) -> int:
         """Answers with the stored items offset. Raises OffsetMismatch."""
-        try:
+        with self._outages.noted():
             stored = await self._store.append_items(ref, session, offset, first_ordinal, records)
-        except Unavailable:
-            self.refused_at = self._clock.boottime()
-            raise
         self._tasks.moved(ref, items_offset=stored.items_offset, items_count=stored.items_count)
         self._feed.publish(ItemsGrew(ref, stored.items_count))
         return stored.items_offset
@@ -166,7 +160,8 @@ class Collector:
 
     async def _change(self, ref: AttemptRef, decide: Decide) -> Task:
         try:
-            return await self._tasks.change(ref.task_id, decide)
+            with self._outages.noted():
+                return await self._tasks.change(ref.task_id, decide)
         except NotFound:
             raise StaleAttempt(ref.task_id, ref.number) from None
 

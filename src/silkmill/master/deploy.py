@@ -12,6 +12,7 @@ from silkmill.domain.errors import BadInput, Conflict, Duplicate, NotFound
 from silkmill.domain.spider import Spider, SpiderConfig, check_name
 from silkmill.domain.spider_toml import parse_spider_toml
 from silkmill.domain.version import Blob, FileEntry, Version, version_id
+from silkmill.master.outages import Outages
 from silkmill.master.versions import Versions, spider_key
 from silkmill.ports.bucket import Bucket
 from silkmill.ports.clock import Clock
@@ -24,8 +25,11 @@ _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 class Deploy:
     """Blobs first, then the version: one conditional write each, so a cut deploy leaves only unused blobs."""
 
-    def __init__(self, store: Store, bucket: Bucket, versions: Versions, clock: Clock) -> None:
-        self._store, self._bucket, self._versions, self._clock = store, bucket, versions, clock
+    def __init__(
+        self, store: Store, bucket: Bucket, versions: Versions, outages: Outages, clock: Clock
+    ) -> None:
+        self._store, self._bucket, self._versions = store, bucket, versions
+        self._outages, self._clock = outages, clock
 
     async def missing(self, shas: Iterable[str]) -> list[str]:
         """Those of the blobs that must be uploaded, in the order given. Raises BadInput."""
@@ -46,11 +50,12 @@ class Deploy:
             await self._bucket.delete([name])
 
     async def blob(self, sha256: str) -> bytes:
-        """The content of a file. Raises NotFound."""
-        stored = await self._store.record(Blob, sha256)
-        if stored is None:
-            raise NotFound("blob", sha256, remedy="deploy the folder again")
-        return await self._bucket.get(stored.value.object_name)
+        """The content of a file. Raises NotFound, Unavailable."""
+        with self._outages.noted():
+            stored = await self._store.record(Blob, sha256)
+            if stored is None:
+                raise NotFound("blob", sha256, remedy="deploy the folder again")
+            return await self._bucket.get(stored.value.object_name)
 
     async def create_version(self, project: str | None, files: Sequence[FileEntry]) -> Version:
         """The version of these files, new or as it exists, with its spiders pointing to it.

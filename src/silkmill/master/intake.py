@@ -10,7 +10,7 @@ from dataclasses import replace
 import msgspec
 import structlog
 
-from silkmill.domain.errors import BadInput, Conflict, Duplicate, NotFound
+from silkmill.domain.errors import BadInput, Conflict, Duplicate, NotFound, Unavailable
 from silkmill.domain.group import Group
 from silkmill.domain.ids import order_of, task_id_in_group, uuid7
 from silkmill.domain.task import Task
@@ -36,6 +36,8 @@ class Intake:
         self._store, self._bucket, self._clock = store, bucket, clock
         self._tasks, self._versions = tasks, versions
         self._last_order = 0
+        self.may_be_cut_short = True
+        """Some submission may have a group record but not all of its tasks: see `finish_groups`."""
 
     async def submit(self, submission: Submission) -> Task:
         """One pending task. Raises BadInput, NotFound, Unavailable (then it may have been made)."""
@@ -53,7 +55,7 @@ class Intake:
         """Tasks for all lines, or for none; answers with the group and the task ids, line by line.
 
         `body` is what the submitter sent: a repeat of `key` with the same body makes nothing new, with
-        another one it raises BadInput. Errors name the line. After Unavailable a repeat with a key is safe."""
+        another one it raises BadInput. Errors name the line. After Unavailable, repeat it with the key."""
         key = key or secrets.token_hex(16)
         digest = hashlib.sha256(body).hexdigest()
         stored, fresh = await self._store.record(Group, key), False
@@ -65,11 +67,26 @@ class Intake:
                 field="Idempotency-Key",
                 remedy="use a new key for a new submission",
             )
-        group = await self._complete(stored, fresh=fresh)
+        try:
+            group = await self._complete(stored, fresh=fresh)
+        except Unavailable:
+            self.may_be_cut_short = True
+            raise
         return group, [task_id_in_group(group.created_at, key, index) for index in range(group.count)]
 
     async def finish_groups(self) -> int:
         """Complete the submissions that a crash has cut short; answers how many there were."""
+        self.may_be_cut_short = False
+        try:
+            finished = await self._finish_groups()
+        except Unavailable:
+            self.may_be_cut_short = True
+            raise
+        if finished:
+            _log.info("submissions completed that were cut short", groups=finished)
+        return finished
+
+    async def _finish_groups(self) -> int:
         finished, after = 0, ""
         while page := await self._store.records(Group, after=after):
             for stored in page:
@@ -77,8 +94,6 @@ class Intake:
                     await self._complete(stored, fresh=False)
                     finished += 1
             after = page[-1].key
-        if finished:
-            _log.info("submissions completed that were cut short", groups=finished)
         return finished
 
     async def _check_all(self, lines: Sequence[Submission]) -> list[Submission]:

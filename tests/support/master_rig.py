@@ -1,0 +1,164 @@
+"""A whole master without a network: real store, bucket and master parts, and an agent played by the test."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from silkmill.adapters.bucket import memory_bucket
+from silkmill.adapters.local_link import LocalLink
+from silkmill.domain.attempt import AttemptRef
+from silkmill.domain.outcome import Facts
+from silkmill.domain.states import Phase
+from silkmill.domain.task import Task
+from silkmill.domain.version import FileEntry
+from silkmill.master.cancel import Canceller
+from silkmill.master.collector import Collector
+from silkmill.master.deploy import Deploy
+from silkmill.master.dispatcher import Dispatcher
+from silkmill.master.feed import Feed
+from silkmill.master.intake import Intake
+from silkmill.master.logs.writer import LogWriter
+from silkmill.master.outages import Outages
+from silkmill.master.recovery import Recovery
+from silkmill.master.submission import Submission
+from silkmill.master.tasks import Tasks
+from silkmill.master.versions import Versions
+from silkmill.master.workers import Workers
+from silkmill.ports.bucket import Bucket
+from silkmill.ports.link import Command, Held, Registered, Registration, WorkOrder
+from silkmill.ports.store import Store
+
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+SPIDER_TOML = 'name = "news"\ncommand = "/bin/true"\n'
+
+
+class FakeClock:
+    """Both clocks stand still until the test moves them."""
+
+    def __init__(self) -> None:
+        self._now, self._boottime = START, 1000.0
+
+    def now(self) -> datetime:
+        return self._now
+
+    def boottime(self) -> float:
+        return self._boottime
+
+    def pass_time(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+        self._boottime += seconds
+
+
+class Rig:
+    """The parts of a master over one store and bucket."""
+
+    def __init__(self, store: Store, bucket: Bucket | None = None, clock: FakeClock | None = None) -> None:
+        self.store, self.bucket, self.clock = store, bucket or memory_bucket(), clock or FakeClock()
+        self.feed = Feed()
+        self.tasks = Tasks(store, self.feed)
+        self.versions = Versions(store)
+        self.outages = Outages(self.clock)
+        self.deploy = Deploy(store, self.bucket, self.versions, self.outages, self.clock)
+        self.intake = Intake(store, self.bucket, self.tasks, self.versions, self.clock)
+        self.workers = Workers(store, self.tasks, self.feed, self.clock)
+        self.dispatcher = Dispatcher(store, self.tasks, self.workers, self.feed, self.clock)
+        self.logs = LogWriter(store, self.bucket, self.tasks.change)
+        self.collector = Collector(
+            store=store,
+            tasks=self.tasks,
+            versions=self.versions,
+            slots=self.workers.slots,
+            logs=self.logs,
+            feed=self.feed,
+            outages=self.outages,
+            clock=self.clock,
+        )
+        self.cancel = Canceller(self.tasks, self.workers, self.clock)
+        self.recovery = Recovery(
+            store=store,
+            tasks=self.tasks,
+            workers=self.workers,
+            versions=self.versions,
+            intake=self.intake,
+            outages=self.outages,
+            clock=self.clock,
+        )
+        self.link = LocalLink(self.workers, self.collector, self.deploy)
+
+    def restarted(self) -> Rig:
+        """Another master process over the same records; what the first one had in memory is gone."""
+        return Rig(self.store, self.bucket, self.clock)
+
+    async def deploy_spider(self, text: str = SPIDER_TOML) -> str:
+        """Deploy a folder that holds nothing but this spider.toml; answers with the version's id."""
+        data = text.encode()
+        sha = hashlib.sha256(data).hexdigest()
+        await self.deploy.put_blob(sha, data)
+        return (await self.deploy.create_version(None, [FileEntry("spider.toml", sha, len(data))])).id
+
+    async def submit(self, **given: Any) -> Task:
+        return await self.intake.submit(Submission("default", "news", **given))
+
+    async def task(self, task_id: str) -> Task:
+        return await self.tasks.get(task_id)
+
+
+@dataclass
+class Agent:
+    """An agent played by the test; it keeps what a real one keeps."""
+
+    rig: Rig
+    node: str = "node-1"
+    max_runners: int = 2
+    boot_id: str = "boot-1"
+    session: str = ""
+    commands: AsyncIterator[Command] = field(init=False)
+
+    async def register(self, *held: Held) -> Registered:
+        registered = await self.rig.link.register(
+            Registration(self.node, self.node, self.boot_id, self.max_runners, held, embedded=True)
+        )
+        self.session = registered.session
+        self.commands = self.rig.link.commands(self.session)
+        return registered
+
+    async def offered(self) -> AttemptRef:
+        """Let the dispatcher place, and take the offer that it pushes."""
+        await self.rig.dispatcher.tick()
+        return (await anext(self.commands)).ref
+
+    async def accepted(self) -> WorkOrder:
+        return await self.rig.link.accept(self.session, await self.offered())
+
+    async def started(self, pid: int = 4711) -> AttemptRef:
+        ref = (await self.accepted()).ref
+        await self.rig.link.start(self.session, ref, pid, self.rig.clock.now())
+        return ref
+
+    async def completing(self) -> AttemptRef:
+        ref = await self.started()
+        await self.rig.link.exit(self.session, ref)
+        return ref
+
+    async def log(self, ref: AttemptRef, data: bytes, offset: int = 0) -> int:
+        return await self.rig.link.append_log(self.session, ref, offset, data)
+
+    async def items(self, ref: AttemptRef, records: list[bytes], offset: int = 0, first: int = 0) -> int:
+        return await self.rig.link.append_items(self.session, ref, offset, first, records)
+
+    async def finish(self, ref: AttemptRef, **given: Any) -> None:
+        await self.rig.link.finish(self.session, ref, self.facts(**given))
+
+    def facts(self, **given: Any) -> Facts:
+        """Facts of a spider that ended well, but for what is given."""
+        now = self.rig.clock.now()
+        return Facts(
+            **{"ended_at": now, "started_at": now, "started": True, "pid": 4711, "exit_code": 0} | given
+        )
+
+    def held(self, ref: AttemptRef, phase: Phase = Phase.EXECUTING) -> Held:
+        return Held(ref, phase, 4711, self.rig.clock.now())
