@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
 
 from silkmill.domain.attempt import Positions
+from silkmill.domain.states import State
 from silkmill.domain.task import Task
 
 Record = TypeVar("Record")
@@ -46,23 +47,25 @@ def with_positions(task: Task, positions: Positions) -> Task:
 def index_of(task: Task) -> dict[str, Field]:
     """What a task is found by, except its id: the one place that derives it. Positions are not part of it."""
     attempt = task.attempt
+    waits = task.row == (State.PENDING, None)
+    release_at = task.next_attempt_at if task.state is State.CREATED else None
     return {
         "state": task.state.value,
         "attempt": attempt.number if attempt else None,
         "session": attempt.session if attempt else None,
-        "priority": task.priority,
+        "waiting_priority": task.priority if waits else None,
         "order_key": task.order,
         "project": task.project,
         "spider": task.spider,
         "group_key": task.group,
         "created_at": microseconds(task.created_at),
-        "next_attempt_at": optional_microseconds(task.next_attempt_at),
+        "release_at": optional_microseconds(release_at),
         "upkeep_at": optional_microseconds(task.upkeep_at),
     }
 
 
 def fields_of(positions: Positions) -> dict[str, int]:
-    return dict(zip(POSITIONS, astuple(positions), strict=True))
+    return {name: getattr(positions, name) for name in POSITIONS}
 
 
 def kind_name(kind: type[object]) -> str:

@@ -11,7 +11,7 @@ from silkmill.domain.errors import Unavailable
 
 BUSY_SECONDS = 5.0
 """How long to wait for a lock that another process holds (a backup, a check) before it is Unavailable."""
-WAL_PAGES = 4000
+WAL_PAGES = 1000
 """Pages of 4 KiB in the write-ahead log at which SQLite moves them into the database file."""
 WAL_BYTES = 64 * 1024 * 1024
 CACHE_KIBIBYTES = 8 * 1024

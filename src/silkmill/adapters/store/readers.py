@@ -54,3 +54,13 @@ class Readers:
             connection = self._of_thread.connection = connect(self._path, read_only=True)
             self._connections.append(connection)
         return connection
+
+
+@contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """All reads of the block see the same moment."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from silkmill.adapters.store import codec, rules, writes
 from silkmill.adapters.store import statements as sql
-from silkmill.adapters.store.readers import Readers
+from silkmill.adapters.store.readers import Readers, snapshot
 from silkmill.adapters.store.schema import bring_to_head
 from silkmill.adapters.store.writer import Writer
 from silkmill.domain.attempt import AttemptRef, Positions
@@ -65,7 +65,11 @@ class SqliteStore:
     async def tasks(
         self, where: TaskFilter, *, limit: int, before: str | None = None, newest_first: bool = True
     ) -> list[Task]:
-        return await self._tasks(*sql.tasks_matching(where, limit, before, newest_first))
+        # One query a state, merged: each of them can follow an index and stop at the limit.
+        parts = [replace(where, states=(state,)) for state in dict.fromkeys(where.states)] or [where]
+        queries = [sql.tasks_matching(part, limit, before, newest_first) for part in parts]
+        found = await self._readers.read(lambda connection: _all_of(connection, queries))
+        return sorted(found, key=lambda task: task.id, reverse=newest_first)[:limit]
 
     async def count_tasks(self, where: TaskFilter) -> dict[State, int]:
         rows = await self._rows(*sql.count_matching(where))
@@ -137,10 +141,16 @@ class SqliteStore:
         )
 
     async def _tasks(self, statement: str, parameters: dict[str, Any]) -> list[Task]:
-        """Decoded in the reader's thread, so that a long list leaves the event loop its turns."""
+        return await self._readers.read(lambda connection: _tasks(connection, statement, parameters))
 
-        def read(connection: sqlite3.Connection) -> list[Task]:
-            rows = connection.execute(statement, parameters).fetchall()
-            return [codec.task_from(document, Positions(*positions)) for document, *positions in rows]
 
-        return await self._readers.read(read)
+def _tasks(connection: sqlite3.Connection, statement: str, parameters: dict[str, Any]) -> list[Task]:
+    """Decoded in the reader's thread, so that a long list leaves the event loop its turns."""
+    rows = connection.execute(statement, parameters).fetchall()
+    return [codec.task_from(document, Positions(*positions)) for document, *positions in rows]
+
+
+def _all_of(connection: sqlite3.Connection, queries: list[tuple[str, dict[str, Any]]]) -> list[Task]:
+    """In one snapshot: a task that changes meanwhile is neither missed nor met twice."""
+    with snapshot(connection):
+        return [task for query in queries for task in _tasks(connection, *query)]

@@ -16,7 +16,6 @@ from sqlalchemy.sql import ClauseElement
 from silkmill.adapters.store.codec import POSITIONS, microseconds
 from silkmill.adapters.store.tables import items, log_tail, pulse, records, task_tags, tasks
 from silkmill.domain.ids import uuid7
-from silkmill.domain.states import State
 from silkmill.ports.store import TaskFilter
 
 _dialect = sqlite.dialect(paramstyle="named")
@@ -28,11 +27,6 @@ def _sql(statement: ClauseElement) -> str:
 
 def _if(column: ColumnElement[Any]) -> ColumnElement[bool]:
     return column == bindparam(f"if_{column.key}")
-
-
-def _state_is(state: State) -> ColumnElement[bool]:
-    """Written out in the text: SQLite uses a partial index only where it can see the condition."""
-    return tasks.c.state == literal_column(f"'{state.value}'")
 
 
 def _limited(query: Select[Any]) -> str:
@@ -66,20 +60,18 @@ def change_task(names: tuple[str, ...], if_positions: bool) -> str:
 
 
 PENDING_HEADS = _limited(
-    _tasks.where(_state_is(State.PENDING), tasks.c.attempt.is_(None)).order_by(
-        tasks.c.priority, tasks.c.order_key, tasks.c.id
+    _tasks.where(tasks.c.waiting_priority.is_not(None)).order_by(
+        tasks.c.waiting_priority, tasks.c.order_key, tasks.c.id
     )
 )
 OPEN_ATTEMPTS = _sql(_tasks.where(tasks.c.attempt.is_not(None)).order_by(tasks.c.id))
 DUE_CREATED = _limited(
-    _tasks.where(_state_is(State.CREATED), tasks.c.next_attempt_at <= bindparam("now")).order_by(
-        tasks.c.next_attempt_at, tasks.c.id
-    )
+    _tasks.where(tasks.c.release_at <= bindparam("now")).order_by(tasks.c.release_at, tasks.c.id)
 )
 DUE_UPKEEP = _limited(
     _tasks.where(tasks.c.upkeep_at <= bindparam("now")).order_by(tasks.c.upkeep_at, tasks.c.id)
 )
-NEXT_CREATED_AT = _sql(select(func.min(tasks.c.next_attempt_at)).where(_state_is(State.CREATED)))
+NEXT_CREATED_AT = _sql(select(func.min(tasks.c.release_at)).where(tasks.c.release_at.is_not(None)))
 
 
 def tasks_matching(

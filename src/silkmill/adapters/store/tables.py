@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -12,12 +14,13 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
-    text,
 )
 
 metadata = MetaData()
 
-# `id_reversed` finds a task by the last characters of its id. Times are microseconds since 1970.
+# Times are microseconds since 1970. `id_reversed` finds a task by the last characters of its id.
+# `waiting_priority` is set only while a task waits for a slot, `release_at` only while it is created: so
+# their indexes stay as small as what waits, and the planner cannot miss them.
 tasks = Table(
     "tasks",
     metadata,
@@ -28,34 +31,34 @@ tasks = Table(
     Column("state", Text, nullable=False),
     Column("attempt", BigInteger),
     Column("session", Text),
-    Column("priority", Integer, nullable=False),
+    Column("waiting_priority", Integer),
     Column("order_key", BigInteger, nullable=False),
     Column("project", Text, nullable=False),
     Column("spider", Text, nullable=False),
     Column("group_key", Text),
     Column("created_at", BigInteger, nullable=False),
-    Column("next_attempt_at", BigInteger),
+    Column("release_at", BigInteger),
     Column("upkeep_at", BigInteger),
     Column("log_offset", BigInteger, nullable=False),
     Column("items_offset", BigInteger, nullable=False),
     Column("items_count", BigInteger, nullable=False),
     Column("doc", LargeBinary, nullable=False),
 )
-_id, _state = tasks.c.id, tasks.c.state
+_id = tasks.c.id
+
+
+def _index_where_set(name: str, column: Column[Any], *others: Column[Any]) -> None:
+    Index(name, column, *others, sqlite_where=column.is_not(None))
+
+
 Index("tasks_by_id_end", tasks.c.id_reversed)
-Index("tasks_by_state", _state, _id)
+Index("tasks_by_state", tasks.c.state, _id)
 Index("tasks_by_spider", tasks.c.spider, _id)
-Index("tasks_by_group", tasks.c.group_key, _id, sqlite_where=tasks.c.group_key.is_not(None))
-Index(
-    "tasks_waiting",
-    tasks.c.priority,
-    tasks.c.order_key,
-    _id,
-    sqlite_where=text("state = 'pending' AND attempt IS NULL"),
-)
+_index_where_set("tasks_by_group", tasks.c.group_key, _id)
+_index_where_set("tasks_waiting", tasks.c.waiting_priority, tasks.c.order_key, _id)
+_index_where_set("tasks_to_release", tasks.c.release_at, _id)
+_index_where_set("tasks_for_upkeep", tasks.c.upkeep_at, _id)
 Index("tasks_with_open_attempt", _id, sqlite_where=tasks.c.attempt.is_not(None))
-Index("tasks_due", tasks.c.next_attempt_at, _id, sqlite_where=text("state = 'created'"))
-Index("tasks_for_upkeep", tasks.c.upkeep_at, _id, sqlite_where=tasks.c.upkeep_at.is_not(None))
 
 # Tags never change, so they are written once, beside their task.
 task_tags = Table(
