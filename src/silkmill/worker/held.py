@@ -1,0 +1,117 @@
+"""An attempt as its node holds it: how far it is, its slot, its streams, and who wants it stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from silkmill.domain.attempt import AttemptRef
+from silkmill.domain.errors import StaleAttempt
+from silkmill.domain.outcome import Facts, Rules
+from silkmill.domain.states import Phase
+from silkmill.ports.link import Held
+from silkmill.protocol.attemptdir import read_outcome
+from silkmill.worker.execution import Execution
+from silkmill.worker.facts import facts_of
+from silkmill.worker.runner import Runner
+from silkmill.worker.runners import Slot
+from silkmill.worker.streams import Streams
+from silkmill.worker.workplace import Workplace
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """The attempt ends without an outcome: this node lets it go."""
+
+    reason: str
+
+
+Ending = Facts | GivenBack
+
+
+class Stopped(Exception):
+    """The attempt is to be undone before its spider was started."""
+
+
+class HeldAttempt:
+    """The state that the steps of an attempt's life share. `rules` are of its spider, once they are known."""
+
+    def __init__(self, ref: AttemptRef, place: Workplace, slot: Slot | None, phase: Phase) -> None:
+        self.ref = ref
+        self.place = place
+        self.phase = phase
+        self.directory = place.directory_of(ref)
+        self.streams = Streams(ref, self.directory, place.link, place.session)
+        self.execution = Execution(str(self.directory), self.streams.grew)
+        self.rules = Rules()
+        self.undoing: asyncio.Timeout | None = None
+        self.giving_back: str | None = None
+        self._cancel_force: bool | None = None
+        self._slot = slot
+
+    @property
+    def report(self) -> Held:
+        """What the agent says of it when it registers."""
+        return Held(self.ref, self.phase, self.execution.pid, self.execution.started_at)
+
+    @property
+    def slot(self) -> Slot:
+        assert self._slot is not None, f"{self.ref} has left its slot"
+        return self._slot
+
+    def leave_slot(self) -> None:
+        """The slot can take another attempt; a repeat changes nothing."""
+        slot, self._slot = self._slot, None
+        if slot is not None:
+            self.place.pool.give(slot)
+
+    def cancel(self, *, force: bool) -> None:
+        """A repeat is harmless; `force` may come later."""
+        if self._cancel_force is None or (force and not self._cancel_force):
+            self._cancel_force = force
+            self._stop()
+
+    def give_back(self, reason: str) -> None:
+        if self.giving_back is None:
+            self.giving_back = reason
+            self._stop()
+
+    def check_stop(self) -> None:
+        """Raises Stopped. Call it before anything that leads to the start of the spider."""
+        if self._cancel_force is not None or self.giving_back is not None:
+            raise Stopped
+
+    def pass_on_stop(self, runner: Runner) -> None:
+        """Tell a runner what was ordered while it did not have the attempt."""
+        if self._cancel_force is not None or self.giving_back is not None:
+            runner.cancel(force=bool(self._cancel_force))
+
+    def kill(self) -> None:
+        """Stop the spider without grace, if a runner still has it."""
+        if self._slot is not None and self._slot.current is not None:
+            self._slot.current.cancel(force=True)
+
+    def outcome(self) -> Facts | None:
+        """What the runner recorded, if it came to that."""
+        outcome = read_outcome(str(self.directory))
+        return None if outcome is None else facts_of(outcome)
+
+    async def answered(self, call: Callable[[str], Awaitable[Answer]]) -> Answer:
+        """A call to the master, repeated until answered."""
+        return await self.place.session.answered(call)
+
+    def _stop(self) -> None:
+        if self.undoing is not None:
+            self.undoing.reschedule(asyncio.get_running_loop().time())
+        elif self._slot is not None and self._slot.current is not None:
+            self.pass_on_stop(self._slot.current)
+
+
+def stale_of(failures: BaseExceptionGroup[StaleAttempt]) -> StaleAttempt:
+    """The refusal in a group of them."""
+    first = failures.exceptions[0]
+    return stale_of(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,0 +1,21 @@
+"""Who this worker is: the node id its data directory carries, and the boot it lives in."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+
+def node_id(data: Path) -> str:
+    """The id in `<data>/node`; the first start makes it. Raises OSError."""
+    path = data / "node"
+    if not path.exists():
+        temporary = path.with_name("node.new")
+        temporary.write_text(f"{secrets.token_hex(8)}\n", encoding="ascii")
+        temporary.rename(path)
+    return path.read_text(encoding="ascii").strip()
+
+
+def boot_id() -> str:
+    """Changes with every start of the machine: a process of another boot is gone for certain."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -1,0 +1,68 @@
+"""An attempt whose runner died: its tree is killed, its files are made whole, its facts are ours to state."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from silkmill.domain.attempt import AttemptRef
+from silkmill.domain.outcome import Facts
+from silkmill.protocol.attemptdir import (
+    OUTCOME_FILE,
+    BadSpec,
+    append_log,
+    list_segments,
+    read_spec,
+    repair_tails,
+    stream_size,
+)
+from silkmill.protocol.logframe import system_line
+from silkmill.worker.disk import when_there_is_room
+from silkmill.worker.trees import end_tree
+from silkmill.worker.workplace import Workplace
+
+
+def has_begun(directory: Path) -> bool:
+    """Whether a runner took the attempt: it reserves the space of the outcome before it starts anything."""
+    if (directory / f"{OUTCOME_FILE}.new").exists() or (directory / OUTCOME_FILE).exists():
+        return True
+    return any(list_segments(str(directory), stream) for stream in ("log", "items"))
+
+
+async def end_lost(ref: AttemptRef, place: Workplace, *, with_worker: bool) -> Facts:
+    """Kill, verify, repair, and say so in the log. The facts lack what only the stored streams tell: the
+    number of items."""
+    directory = place.directory_of(ref)
+    survivors = await end_tree_of(ref, place)
+    whose = "its worker" if with_worker else "its runner"
+    fate = f"still alive: {' '.join(map(str, survivors))}" if survivors else "its processes were killed"
+    await when_there_is_room(lambda: _make_whole(directory, f"lost: {whose} died; {fate}"))
+    return Facts(
+        ended_at=place.clock.now(),
+        started=True,
+        lost=not with_worker,
+        lost_with_worker=with_worker,
+        verified=not survivors,
+        survivors=tuple(survivors),
+        log_size=stream_size(str(directory), "log"),
+        items_size=stream_size(str(directory), "items"),
+    )
+
+
+async def end_tree_of(ref: AttemptRef, place: Workplace) -> list[int]:
+    """Kill what is left of an attempt that no runner holds; returns the pids that would not die."""
+    nonce = _nonce(place.directory_of(ref))
+    return await asyncio.to_thread(end_tree, ref, nonce, place.group_of(ref))
+
+
+def _make_whole(directory: Path, closing_line: str) -> None:
+    repair_tails(str(directory))
+    append_log(str(directory), system_line(closing_line, time.time_ns()))
+
+
+def _nonce(directory: Path) -> str:
+    try:
+        return read_spec(str(directory))["nonce"]
+    except BadSpec:
+        return ""

@@ -1,0 +1,1 @@
+"""What must be in place before a runner is told to start: the files and spec.json."""

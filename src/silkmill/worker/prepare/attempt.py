@@ -1,0 +1,31 @@
+"""Makes everything a runner needs to start an attempt: its directory, its files, its spec."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from silkmill.ports.link import WorkOrder
+from silkmill.protocol.attemptdir import WORK_DIRECTORY, write_spec
+from silkmill.worker.prepare.environment import environment_of
+from silkmill.worker.prepare.files import copy_files
+from silkmill.worker.prepare.spec import spec_of
+from silkmill.worker.workplace import Workplace
+
+
+async def prepare(order: WorkOrder, place: Workplace, directory: Path, runner_pid: int) -> None:
+    """spec.json is written last: it says that the rest is complete. Raises PreparationFailed, OSError."""
+    os.mkdir(directory, 0o700)  # noqa: PTH102
+    await copy_files(order.files, place.blobs, directory / WORK_DIRECTORY)
+    nonce = secrets.token_hex(16)
+    env = environment_of(
+        order,
+        node=place.settings.name,
+        nonce=nonce,
+        runner_pid=runner_pid,
+        sdk=place.sdk,
+        directory=directory,
+    )
+    spec = spec_of(order, place.settings, env=env, nonce=nonce, boot_id=place.boot_id, directory=directory)
+    write_spec(str(directory), spec)

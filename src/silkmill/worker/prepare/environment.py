@@ -1,0 +1,67 @@
+"""The environment a spider sees: allow-listed from ours, declared by its owner, and told by the engine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+
+from silkmill.ports.link import WorkOrder
+
+PARAMS_IN_ENVIRONMENT = 100 * 1024  # the kernel takes 128 KiB for one variable
+_ALLOWED = ("HOME", "LANG", "TZ", "TMPDIR")
+_DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+def environment_of(
+    order: WorkOrder, *, node: str, nonce: str, runner_pid: int, sdk: Path, directory: Path
+) -> dict[str, str]:
+    """All of it. Parameters that are too large for a variable are written into the attempt's directory.
+
+    Raises OSError."""
+    return (
+        _from_agent()
+        | {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+        | order.env
+        | {"PYTHONPATH": _python_path(sdk, order.env.get("PYTHONPATH"))}
+        | _told(order, node, nonce)
+        | _params(order, directory)
+        | {"CRAWLAB_TASK_ID": order.ref.task_id, "CRAWLAB_PARENT_PID": str(runner_pid)}
+    )
+
+
+def _from_agent() -> dict[str, str]:
+    """The interpreter's folder comes first in PATH: `python` means the Python that Silkmill runs on."""
+    interpreter = os.path.dirname(sys.executable)  # noqa: PTH120
+    allowed = {name: os.environ[name] for name in _ALLOWED if name in os.environ}
+    return {"PATH": f"{interpreter}:{os.environ.get('PATH', _DEFAULT_PATH)}"} | allowed
+
+
+def _python_path(sdk: Path, declared: str | None) -> str:
+    return f"{sdk}:{declared}" if declared else str(sdk)
+
+
+def _told(order: WorkOrder, node: str, nonce: str) -> dict[str, str]:
+    return {
+        "SILKMILL_TASK_ID": order.ref.task_id,
+        "SILKMILL_ATTEMPT": str(order.ref.number),
+        "SILKMILL_PROJECT": order.project,
+        "SILKMILL_SPIDER": order.spider,
+        "SILKMILL_VERSION": order.version,
+        "SILKMILL_NODE": node,
+        "SILKMILL_SHARD_INDEX": "0",
+        "SILKMILL_SHARD_TOTAL": "1",
+        "SILKMILL_IPC_NONCE": nonce,
+    }
+
+
+def _params(order: WorkOrder, directory: Path) -> dict[str, str]:
+    encoded = msgspec.json.encode(order.params)
+    if len(encoded) <= PARAMS_IN_ENVIRONMENT:
+        text = encoded.decode()
+        return {"SILKMILL_PARAMS": text, "CRAWLAB_SPIDER_PARAM": text}
+    file = directory / "params.json"
+    file.write_bytes(encoded)
+    return {"SILKMILL_PARAMS_FILE": str(file)}

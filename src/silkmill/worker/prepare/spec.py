@@ -1,0 +1,41 @@
+"""spec.json: all that a runner needs to know about an attempt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from silkmill.ports.link import WorkOrder
+from silkmill.protocol.attemptdir import SPEC_VERSION, WORK_DIRECTORY, Spec
+from silkmill.worker.settings import AgentSettings
+
+
+def spec_of(
+    order: WorkOrder,
+    settings: AgentSettings,
+    *,
+    env: dict[str, str],
+    nonce: str,
+    boot_id: str,
+    directory: Path,
+) -> Spec:
+    limits = order.config.limits
+    return {
+        "version": SPEC_VERSION,
+        "task": order.ref.task_id,
+        "attempt": order.ref.number,
+        "argv": list(order.argv),
+        "env": env,
+        "cwd": str(directory / WORK_DIRECTORY),
+        "nonce": nonce,
+        "boot_id": boot_id,
+        "ipc": "strict" if order.config.ipc == "strict" else "open",
+        "stdin": "null" if order.config.stdin == "null" else "open",
+        "limits": {
+            "runtime": limits.runtime_seconds,
+            "stall": limits.stall_seconds,
+            "grace": limits.grace_seconds,
+            "items": limits.items,
+            "spool": settings.spool_bytes,
+        },
+        "containment": settings.containment,
+    }

@@ -1,0 +1,131 @@
+"""A runner as a process: started in a session of its own, found again by pid and start time, seen to die."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import silkmill
+from silkmill.runner.processes import start_time
+
+_MAIN = str(Path(silkmill.__file__).parent / "runner" / "__main__.py")
+_RUNNER_FILE = "runner.json"
+# What a runner itself may need; its spider gets an environment of its own.
+_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerProcess:
+    """`pidfd` becomes readable when the process has died; whoever holds the value closes it."""
+
+    pid: int
+    pidfd: int
+    socket: str
+
+    def reap(self) -> None:
+        """Take the dead process off the table, if it is a child of ours."""
+        try:
+            os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            return
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    @property
+    def alive(self) -> bool:
+        try:
+            signal.pidfd_send_signal(self.pidfd, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerFile:
+    """runner.json: who serves a slot (`pid` and `start_time`), since which boot, and what it runs."""
+
+    pid: int
+    start_time: int
+    boot_id: str
+    socket: str
+    protocol: int
+    attempt: str | None
+
+
+def start_runner(slot_directory: Path, socket: Path, cgroup_base: str) -> RunnerProcess:
+    """Start the runner of a slot. It is detached: what happens to us does not touch it. Raises OSError."""
+    slot_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    options = ["--slot-dir", str(slot_directory), "--socket", str(socket), "--cgroup-base", cgroup_base]
+    log = os.open(slot_directory / "runner.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        pid = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-I", "-S", _MAIN, *options],
+            {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            file_actions=_detached_from(log),
+            setsid=True,
+            setsigmask=(),
+            setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
+        )
+    finally:
+        os.close(log)
+    return RunnerProcess(pid, os.pidfd_open(pid), str(socket))
+
+
+def _detached_from(log: int) -> list[Any]:
+    null = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0)
+    return [null, (os.POSIX_SPAWN_DUP2, 0, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
+
+
+def read_runner_file(slot_directory: Path) -> RunnerFile | None:
+    """None when no runner is, or was when it died, in that slot."""
+    try:
+        return msgspec.json.decode((slot_directory / _RUNNER_FILE).read_bytes(), type=RunnerFile)
+    except FileNotFoundError:
+        return None
+
+
+def forget_runner(slot_directory: Path) -> None:
+    """Remove what a dead runner left of itself."""
+    (slot_directory / _RUNNER_FILE).unlink(missing_ok=True)
+
+
+def find_runner(found: RunnerFile, boot_id: str) -> RunnerProcess | None:
+    """The living process that wrote the file; None when it is dead, whoever has its pid now."""
+    if found.boot_id != boot_id:
+        return None
+    try:
+        pidfd = os.pidfd_open(found.pid)
+    except ProcessLookupError:
+        return None
+    process = RunnerProcess(found.pid, pidfd, found.socket)
+    if start_time(found.pid) == found.start_time and process.alive and not _is_zombie(found.pid):
+        return process
+    os.close(pidfd)
+    return None
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return True
+    return status.rpartition(b")")[2].split()[0] in b"ZX"
+
+
+def spider_of(runner: int) -> int | None:
+    """The main process of the attempt that a runner executes: its oldest child."""
+    try:
+        children = Path(f"/proc/{runner}/task/{runner}/children").read_text(encoding="ascii")
+    except OSError:
+        return None
+    return int(children.split()[0]) if children.strip() else None

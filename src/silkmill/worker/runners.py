@@ -1,0 +1,182 @@
+"""The slots of this node: one runner process each, started when it is first needed and then used again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+from silkmill.domain.errors import NoFreeSlot
+from silkmill.runtime.loop import wait_set
+from silkmill.worker.runner import Runner
+from silkmill.worker.runner_link import Hello, RunnerUnreachable
+from silkmill.worker.runner_process import (
+    RunnerProcess,
+    find_runner,
+    forget_runner,
+    read_runner_file,
+    start_runner,
+)
+
+_log = structlog.get_logger(__name__)
+_LOG_TAIL_BYTES = 2000
+_RETIRING_SECONDS = 5.0
+
+
+class RunnerFailed(Exception):
+    """A runner process does not come up; the message carries the end of its own log."""
+
+    def __init__(self, slot_directory: Path, cause: Exception) -> None:
+        super().__init__(f"the runner of {slot_directory} does not start: {cause}{_log_tail(slot_directory)}")
+
+
+class Slot:
+    """Room for one attempt. `runner()` gives a runner that listens."""
+
+    def __init__(self, number: int, directory: Path, socket: Path, cgroup_base: str) -> None:
+        self.number = number
+        self.directory = directory
+        self._socket = socket
+        self._cgroup_base = cgroup_base
+        self._runner: Runner | None = None
+
+    @property
+    def current(self) -> Runner | None:
+        """The living runner, if there is one."""
+        return self._runner
+
+    async def runner(self) -> Runner:
+        """Raises RunnerFailed."""
+        if self._runner is None:
+            try:
+                self._serve_by(start_runner(self.directory, self._socket, self._cgroup_base))
+            except OSError as error:
+                raise RunnerFailed(self.directory, error) from error
+        runner = self._runner
+        assert runner is not None
+        if not runner.connected:
+            try:
+                await runner.connect()
+            except RunnerUnreachable as error:
+                runner.process.kill()  # it holds nothing of value: this slot has no attempt yet
+                raise RunnerFailed(self.directory, error) from error
+        return runner
+
+    async def adopt(self, process: RunnerProcess) -> Hello | None:
+        """Serve this slot by a runner that outlived its agent; None when it does not answer for now."""
+        runner = self._serve_by(process)
+        try:
+            return await runner.connect()
+        except RunnerUnreachable:
+            return None
+
+    def left_cleanly(self) -> bool:
+        """Whether the last runner took its leave (it retires after many tasks) rather than died."""
+        return read_runner_file(self.directory) is None
+
+    def _serve_by(self, process: RunnerProcess) -> Runner:
+        self._runner = Runner(process, self._runner_is_gone)
+        return self._runner
+
+    def _runner_is_gone(self) -> None:
+        self._runner = None
+
+
+class RunnerPool:
+    """Slots 0 to `max_runners` - 1, and those beyond in which an adopted runner still has work."""
+
+    def __init__(self, folder: Path, sockets: Path, max_runners: int, cgroup_base: str) -> None:
+        self._folder = folder
+        self._sockets = sockets
+        self._max_runners = max_runners
+        self._cgroup_base = cgroup_base
+        self._idle = [self._slot(number) for number in reversed(range(max_runners))]
+        self._busy: set[Slot] = set()
+
+    @property
+    def free(self) -> int:
+        return max(0, min(len(self._idle), self._max_runners - len(self._busy)))
+
+    def take(self) -> Slot:
+        """Raises NoFreeSlot."""
+        if not self.free:
+            raise NoFreeSlot(f"all {self._max_runners} runners are busy")
+        slot = self._idle.pop()
+        self._busy.add(slot)
+        return slot
+
+    def give(self, slot: Slot) -> None:
+        """The slot is clean again. The one used last is used next: fewer runners are started."""
+        if slot in self._busy:
+            self._busy.remove(slot)
+            if slot.number < self._max_runners:
+                self._idle.append(slot)
+            elif slot.current is not None:
+                slot.current.retire()
+
+    async def adopt(self, boot_id: str) -> dict[str, tuple[Slot, str]]:
+        """Find the runners that outlived an agent. Returns slot and phase by attempt directory."""
+        working: dict[str, tuple[Slot, str]] = {}
+        for directory in sorted(self._folder.glob("[0-9]*")):
+            found = read_runner_file(directory)
+            if found is None:
+                continue
+            process = find_runner(found, boot_id)
+            if process is None:
+                forget_runner(directory)
+                continue
+            slot = self._slot_numbered(int(directory.name))
+            hello = await slot.adopt(process) or Hello(found.attempt, "executing")
+            if hello.attempt is not None:
+                working[hello.attempt] = (slot, hello.phase)
+                self._occupy(slot)
+            elif slot.number >= self._max_runners and slot.current is not None:
+                slot.current.retire()
+        return working
+
+    async def reconnect(self) -> None:
+        """One pass: open again the sockets that were lost while their runners live."""
+        for slot in [*self._busy, *self._idle]:
+            if slot.current is not None and not slot.current.connected:
+                try:
+                    await slot.current.connect()
+                except RunnerUnreachable as error:
+                    _log.warning("runner does not answer", slot=slot.number, cause=str(error))
+
+    def leave(self) -> None:
+        """Let go of all runners; they live on."""
+        for runner in self._runners():
+            runner.leave()
+
+    async def retire(self) -> None:
+        """Tell the idle runners to exit, and see them gone."""
+        for runner in list(self._runners()):
+            runner.retire()
+            await wait_set(runner.gone, _RETIRING_SECONDS)
+
+    def pids(self) -> list[int]:
+        return [runner.process.pid for runner in self._runners()]
+
+    def _runners(self) -> Iterator[Runner]:
+        return (slot.current for slot in [*self._busy, *self._idle] if slot.current is not None)
+
+    def _slot(self, number: int) -> Slot:
+        return Slot(number, self._folder / str(number), self._sockets / f"{number}.sock", self._cgroup_base)
+
+    def _slot_numbered(self, number: int) -> Slot:
+        known = next((slot for slot in self._idle if slot.number == number), None)
+        return known or self._slot(number)
+
+    def _occupy(self, slot: Slot) -> None:
+        if slot in self._idle:
+            self._idle.remove(slot)
+        self._busy.add(slot)
+
+
+def _log_tail(slot_directory: Path) -> str:
+    try:
+        text = (slot_directory / "runner.log").read_bytes()[-_LOG_TAIL_BYTES:].decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return f"; its log ends: {text.strip()}" if text.strip() else ""

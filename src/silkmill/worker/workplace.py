@@ -1,0 +1,37 @@
+"""What all attempts of a worker share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from silkmill.domain.attempt import AttemptRef
+from silkmill.ports.clock import Clock
+from silkmill.ports.link import MasterLink
+from silkmill.worker.prepare.blobs import BlobCache
+from silkmill.worker.runners import RunnerPool
+from silkmill.worker.session import Session
+from silkmill.worker.settings import AgentSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """`cgroup_base` is empty where attempts get no cgroup."""
+
+    link: MasterLink
+    session: Session
+    settings: AgentSettings
+    clock: Clock
+    pool: RunnerPool
+    blobs: BlobCache
+    attempts: Path
+    sdk: Path
+    boot_id: str
+    cgroup_base: str
+
+    def directory_of(self, ref: AttemptRef) -> Path:
+        return self.attempts / str(ref)
+
+    def group_of(self, ref: AttemptRef) -> str | None:
+        """The cgroup a runner puts this attempt into."""
+        return f"{self.cgroup_base}/{ref}" if self.cgroup_base else None
