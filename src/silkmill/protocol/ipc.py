@@ -81,7 +81,7 @@ class Decoder:
             data = bytes(self._held)
             self._held = bytearray()
         self._waits_for_newline = False
-        buffer = Buffer(data, self._mark, self._mid_line)
+        buffer = Buffer(data, self._mark, self._mid_line, MAX_FRAME)
         while self._read_next(buffer):
             pass
         buffer.give_text(buffer.length - len(self._held))
@@ -113,7 +113,8 @@ class Decoder:
     def _read_line(self, buffer: Buffer, start: int, end: int) -> bool:
         """Examines a line that may be a plain frame."""
         if end - start > MAX_FRAME:
-            looks_like_a_frame = LOOKS_LIKE_A_FRAME.search(buffer.data, start, start + MAX_FRAME)
+            seen = min(start + MAX_FRAME, buffer.next_mark())
+            looks_like_a_frame = LOOKS_LIKE_A_FRAME.search(buffer.data, start, seen)
             self._leave_large(buffer, start, counts=looks_like_a_frame is not None)
             return True
         if end == buffer.length and not self._last:
@@ -157,7 +158,7 @@ class Decoder:
 
     def _read_marked(self, buffer: Buffer, start: int) -> bool:
         body = start + len(self._mark)
-        other = buffer.data.find(self._mark, body)
+        other = buffer.data.find(self._mark, body, body + MAX_FRAME + 1)
         stop = buffer.length if other < 0 else other
         newline = buffer.data.find(b"\n", body, stop)
         end = stop if newline < 0 else newline

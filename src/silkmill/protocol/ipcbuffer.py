@@ -16,13 +16,13 @@ class Buffer:
     looked for once in the whole stretch and remembered, so a hostile mixture costs no more than its size.
     """
 
-    def __init__(self, data: bytes, mark: bytes, mid_line: bool) -> None:
+    def __init__(self, data: bytes, mark: bytes, mid_line: bool, longest: int) -> None:
         self.data, self.length = data, len(data)
         self.text_from = self.position = 0
         self.parts: list[Part] = []
         # Whether the line at `text_from` has begun before, or is known to be text: it can be no plain frame.
         self.mid_line = mid_line
-        self._mark = mark
+        self._mark, self._longest = mark, longest
         self._last_newline = data.rfind(b"\n")
         self._next = {b"\x1e": -1, b'"type"': -1, b'"ipc"': -1}
         self._last_mark = data.rfind(mark) if self.next_mark() < self.length else -1
@@ -61,16 +61,22 @@ class Buffer:
         start = self._last_newline + 1
         if start <= self.text_from:
             start = self.length if self.mid_line else self.text_from
-        if start >= mark or start < self.position or self._last_mark >= start:
+        if not self.position <= start < mark or not _MAY_BECOME_A_FRAME(self.data, start):
             return None
-        return (start, self.length) if _MAY_BECOME_A_FRAME(self.data, start) else None
+        if self._last_mark >= start and self._holds_mark(start, self.length):
+            return None
+        return start, self.length
 
     def _is_candidate(self, start: int, end: int) -> bool:
         return bool(
             OPENS_LIKE_A_FRAME(self.data, start, end)
             and LOOKS_LIKE_A_FRAME.search(self.data, start, end)
-            and self.data.find(self._mark, start, end) < 0
+            and not self._holds_mark(start, end)
         )
+
+    def _holds_mark(self, start: int, end: int) -> bool:
+        """Whether a frame with the nonce begins in this line before that is too long to be a frame itself."""
+        return self.data.find(self._mark, start, min(end, start + self._longest + 1)) >= 0
 
     def _line_start(self, position: int) -> int:
         """Where the line around `position` begins, -1 if it has begun before."""

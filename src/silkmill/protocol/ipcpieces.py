@@ -14,6 +14,7 @@ class Pieces:
 
     def __init__(self, mark: bytes) -> None:
         self._head = re.compile(re.escape(mark) + rb"([+-])([0-9A-Za-z._-]{1,40}) ")
+        self._framing = re.compile(rb"\n|" + self._head.pattern)
         self._raw = bytearray()
         self._id = b""
 
@@ -37,7 +38,7 @@ class Pieces:
 
     def frame(self) -> bytes:
         """What the pieces say together."""
-        return b"".join(self._head.sub(b"", line) for line in self._raw.split(b"\n"))
+        return self._framing.sub(b"", self._raw)
 
     def give_back(self) -> bytes:
         """Forgets the open frame; its pieces as they came."""
