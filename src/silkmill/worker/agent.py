@@ -178,7 +178,7 @@ class Agent:
         except NoFreeSlot as full:
             self._group.create_task(self._refuse(offer, str(full)))
         else:
-            owner = AttemptOwner(HeldAttempt(offer.ref, self._place, slot, Phase.OFFERED))
+            owner = AttemptOwner(HeldAttempt(offer.ref, self._place, slot, Phase.PREPARING))
             self._own(owner, owner.from_offer)
 
     async def _refuse(self, offer: Offer, why: str) -> None:

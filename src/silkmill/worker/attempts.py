@@ -9,7 +9,6 @@ import structlog
 
 from silkmill.domain.errors import StaleAttempt
 from silkmill.domain.outcome import Facts
-from silkmill.domain.states import Phase
 from silkmill.worker.ending import conclude, end_defective, end_stale, not_prepared, ship_rest, undone
 from silkmill.worker.held import Ending, HeldAttempt, Stopped
 from silkmill.worker.lost import end_lost
@@ -58,7 +57,6 @@ class AttemptOwner:
         """Accept ▸ prepare ▸ run."""
         held = self.held
         order = await held.answered(lambda session: held.place.link.accept(session, held.ref))
-        held.phase = Phase.PREPARING
         held.rules = order.config.outcome
         if order.cancel is not None:
             held.cancel(force=order.cancel.force)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from silkmill.protocol.attemptdir import Stream
 from silkmill.worker.segments import SegmentReader
+
+if TYPE_CHECKING:
+    from silkmill.protocol.attemptdir import Stream
 
 BATCH_BYTES = 1 << 20
 BATCH_ITEMS = 1000

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from silkmill.domain.outcome import Facts, Fatal, SpawnError
-from silkmill.protocol.attemptdir import Outcome
+
+if TYPE_CHECKING:
+    from silkmill.protocol.attemptdir import Outcome
 
 
 def facts_of(outcome: Outcome) -> Facts:

@@ -38,7 +38,9 @@ class Stopped(Exception):
 
 
 class HeldAttempt:
-    """The state that the steps of an attempt's life share. `rules` are of its spider, once they are known."""
+    """The state that the steps of an attempt's life share. `rules` are of its spider, once they are known.
+
+    An offer whose acceptance has not been answered counts as preparing: it may have been committed."""
 
     def __init__(self, ref: AttemptRef, place: Workplace, slot: Slot | None, phase: Phase) -> None:
         self.ref = ref

@@ -5,8 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from silkmill.protocol.attemptdir import Segment, Stream, list_segments, segment_path
+from silkmill.protocol.attemptdir import Segment, list_segments, segment_path
+
+if TYPE_CHECKING:
+    from silkmill.protocol.attemptdir import Stream
 
 
 class MissingBytes(Exception):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from silkmill.ports.link import WorkOrder
-from silkmill.protocol.attemptdir import SPEC_VERSION, WORK_DIRECTORY, Spec
+from silkmill.protocol.attemptdir import SPEC_VERSION, WORK_DIRECTORY
 from silkmill.worker.settings import AgentSettings
+
+if TYPE_CHECKING:
+    from silkmill.protocol.attemptdir import Spec
 
 
 def spec_of(
