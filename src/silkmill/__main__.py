@@ -1,0 +1,5 @@
+"""`python -m silkmill`."""
+
+from silkmill.cli import main
+
+main()

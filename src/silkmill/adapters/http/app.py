@@ -1,0 +1,45 @@
+"""The application: routers, the token every route needs, and what is refused before."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Depends, FastAPI
+
+from silkmill.adapters.http import (
+    blobs,
+    events,
+    health,
+    items,
+    logs,
+    nodes,
+    problems,
+    spiders,
+    submissions,
+    tasks,
+    versions,
+    whys,
+)
+from silkmill.adapters.http.auth import require_token
+from silkmill.adapters.http.guard import LOOPBACK, Guard
+from silkmill.adapters.http.parts import Parts
+
+PREFIX = "/api/v1"
+NOUNS = (submissions, tasks, logs, items, whys, spiders, versions, blobs, nodes, events)
+
+
+def create_app(parts: Parts, token: str, *, hosts: frozenset[str] = LOOPBACK) -> FastAPI:
+    """`hosts`: the names, without port, under which clients reach this server."""
+    app = FastAPI(title="Silkmill", openapi_url=None)
+    app.state.parts = parts
+    app.state.token = token.encode()
+    app.state.closing = asyncio.Event()
+    problems.install(app)
+    app.add_middleware(Guard, hosts=hosts)
+    closed = APIRouter(prefix=PREFIX, dependencies=[Depends(require_token)])
+    for noun in NOUNS:
+        closed.include_router(noun.router)
+    app.include_router(closed)
+    app.include_router(health.router)  # open: a probe has no token
+    app.include_router(health.router, prefix=PREFIX)
+    return app

@@ -1,0 +1,22 @@
+"""Who may call: the holder of the bearer token (RFC 6750)."""
+
+from __future__ import annotations
+
+import secrets
+
+from starlette.requests import Request
+
+from silkmill.adapters.http.problems import Refusal
+
+
+def require_token(request: Request) -> None:
+    """The one dependency of the API's router: whatever is on it is closed without the token."""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    expected: bytes = request.app.state.token
+    if scheme.lower() != "bearer" or not secrets.compare_digest(given.strip().encode(), expected):
+        raise Refusal(
+            401,
+            "no valid token",
+            remedy="send `Authorization: Bearer TOKEN`; `token` in the data directory holds it",
+            headers={"WWW-Authenticate": "Bearer"},
+        )

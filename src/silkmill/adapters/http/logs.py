@@ -1,0 +1,83 @@
+"""The log of a task: a page, its end, the whole of it, or live."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from silkmill.adapters.http.event_stream import EventStream
+from silkmill.adapters.http.log_follow import LogFollow, read_position
+from silkmill.adapters.http.log_lines import Choice, Stream
+from silkmill.adapters.http.parts import parts_of
+from silkmill.adapters.http.which_attempt import choose_attempt
+
+MAX_TAIL = 10_000
+MAX_PAGE = 1 << 20
+Attempt = Annotated[int | None, Query(ge=1)]
+Tail = Annotated[int | None, Query(ge=0, le=MAX_TAIL)]
+router = APIRouter(prefix="/tasks")
+
+
+@router.get("/{task_id}/log")
+async def log(
+    task_id: str,
+    request: Request,
+    attempt: Attempt = None,
+    offset: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int | None, Query(ge=1, le=MAX_PAGE)] = None,
+    tail: Tail = None,
+    stream: Stream | None = None,
+    grep: str | None = None,
+    raw: bool = False,
+) -> Response:
+    """Frames as they are stored, or with `raw` what the spider wrote, byte for byte.
+
+    With `limit` (bytes) one page, whose Silkmill-Next-Offset is where the next one begins; with `tail` the
+    last lines; else all from `offset` on."""
+    parts = parts_of(request)
+    choice = Choice.of(stream, grep, raw=raw)
+    task = await parts.tasks.find(task_id)
+    ref, positions = choose_attempt(task, attempt)
+    headers = {"Silkmill-Log-Bytes": str(positions.log_offset)}
+    kind = "application/octet-stream" if raw else "text/plain; charset=utf-8"
+    if ref is None:
+        return Response(b"", headers=headers, media_type=kind)
+    headers["Silkmill-Attempt"] = str(ref.number)
+    if tail is not None:
+        frames = await choice.last_frames(parts.log_reader, task, ref.number, tail) if tail else b""
+        return Response(choice.shaped(frames), headers=headers, media_type=kind)
+    if limit is not None:
+        page = await parts.log_reader.read(task, ref.number, offset, limit)
+        headers["Silkmill-Next-Offset"] = str(page.next_offset)
+        return Response(choice.shaped(choice.of_page(page)), headers=headers, media_type=kind)
+    frames_of_all = choice.frames(parts.log_reader, task, ref.number, offset)
+    return StreamingResponse(_shaped(choice, frames_of_all), headers=headers, media_type=kind)
+
+
+@router.get("/{task_id}/log/stream")
+async def follow(
+    task_id: str,
+    request: Request,
+    attempt: Attempt = None,
+    tail: Tail = None,
+    stream: Stream | None = None,
+    grep: str | None = None,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> EventStream:
+    """Events `log` (id: attempt:offset), `state`, `end`. Without `attempt` it goes on with the next one."""
+    parts = parts_of(request)
+    choice = Choice.of(stream, grep)
+    task = await parts.tasks.find(task_id)
+    choose_attempt(task, attempt)
+    position = read_position(last_event_id) if last_event_id else None
+    following = LogFollow(parts, choice, task.id, attempt, position)
+    return EventStream(following.events(tail), request.app.state.closing)
+
+
+async def _shaped(choice: Choice, frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for piece in frames:
+        yield choice.shaped(piece)

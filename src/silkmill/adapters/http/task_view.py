@@ -1,0 +1,141 @@
+"""A task as the API and `show --json` give it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from silkmill.domain.attempt import Attempt, ClosedAttempt, Positions
+from silkmill.domain.task import Task
+
+HEAVY = ("attempts", "traceback")
+"""What a list of tasks leaves out."""
+
+
+def task_view(task: Task, now: datetime) -> dict[str, Any]:
+    """The fields of CONTRACT, `show --json`. What is not known is null."""
+    positions = latest_positions(task)
+    latest = task.attempt or (task.history[-1] if task.history else None)
+    return {
+        "id": task.id,
+        "project": task.project,
+        "spider": task.spider,
+        "version": task.version,
+        "state": task.state,
+        "phase": task.attempt.phase if task.attempt else None,
+        "reason": task.reason,
+        "priority": task.priority,
+        "params": task.params,
+        "tags": task.tags,
+        "node": latest.node if latest else None,
+        "attempt": latest.number if latest else None,
+        "attempts": _attempts(task),
+        "error_class": task.error_class,
+        "exit_code": task.exit_code,
+        "signal": task.signal,
+        "traceback": task.traceback,
+        "retry_of": task.retry_of,
+        "next_attempt_at": task.next_attempt_at,
+        "progress": None,
+        "stats": _stats(task, latest, positions, now),
+        "items": positions.items_count,
+        "log_bytes": positions.log_offset,
+        "created_at": task.created_at,
+        "started_at": task.started_at,
+        "finished_at": task.finished_at,
+    }
+
+
+def summary(task: Task, now: datetime) -> dict[str, Any]:
+    return {name: value for name, value in task_view(task, now).items() if name not in HEAVY}
+
+
+def state_view(task: Task) -> dict[str, Any]:
+    """What a hint says of a task; whoever wants more reads it."""
+    return {
+        "id": task.id,
+        "revision": task.revision,
+        "state": task.state,
+        "phase": task.row[1],
+        "attempt": task.attempt.number if task.attempt else None,
+        "reason": task.reason,
+    }
+
+
+def latest_positions(task: Task) -> Positions:
+    """Of the open attempt, else of the last one: what `logs` and `items` show without `--attempt`."""
+    if task.attempt is None and task.history:
+        return _positions(task.history[-1])
+    return task.positions
+
+
+def _attempts(task: Task) -> list[dict[str, Any]]:
+    closed = [_closed(attempt) for attempt in task.history]
+    return [*closed, _open(task.attempt, task.positions)] if task.attempt else closed
+
+
+def _closed(attempt: ClosedAttempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "node": attempt.node,
+        "phase": attempt.phase,
+        "outcome": attempt.outcome,
+        "error_class": attempt.error_class,
+        "reason": attempt.reason,
+        "exit_code": attempt.exit_code,
+        "signal": attempt.signal,
+        "accepted": attempt.accepted,
+        "started_at": attempt.started_at,
+        "finished_at": attempt.finished_at,
+        "items": attempt.items_count,
+        "log_bytes": attempt.log_offset,
+    }
+
+
+def _open(attempt: Attempt, positions: Positions) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "node": attempt.node,
+        "phase": attempt.phase,
+        "outcome": None,
+        "error_class": None,
+        "reason": None,
+        "exit_code": None,
+        "signal": None,
+        "accepted": False,
+        "started_at": attempt.started_at,
+        "finished_at": None,
+        "items": positions.items_count,
+        "log_bytes": positions.log_offset,
+    }
+
+
+def _stats(
+    task: Task, latest: Attempt | ClosedAttempt | None, positions: Positions, now: datetime
+) -> dict[str, Any]:
+    runtime = _runtime_ms(latest, now)
+    return {
+        "wait_ms": _milliseconds(task.created_at, task.started_at or task.finished_at or now),
+        "runtime_ms": runtime,
+        "items": positions.items_count,
+        "items_per_minute": round(positions.items_count * 60_000 / runtime, 1) if runtime else None,
+        "errors": None,
+        "log_lines": None,
+        "log_bytes": positions.log_offset,
+        "rss_bytes": None,
+        "cpu_seconds": None,
+    }
+
+
+def _runtime_ms(latest: Attempt | ClosedAttempt | None, now: datetime) -> int | None:
+    if latest is None or latest.started_at is None:
+        return None
+    return _milliseconds(latest.started_at, getattr(latest, "finished_at", now))
+
+
+def _milliseconds(start: datetime, end: datetime) -> int:
+    return max(0, round((end - start).total_seconds() * 1000))
+
+
+def _positions(closed: ClosedAttempt) -> Positions:
+    return Positions(closed.log_offset, closed.items_offset, closed.items_count)

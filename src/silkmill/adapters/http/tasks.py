@@ -1,0 +1,98 @@
+"""Tasks: listing and reading them, and asking for their end or a repeat."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from silkmill.adapters.http.answers import answer
+from silkmill.adapters.http.bodies import read_body
+from silkmill.adapters.http.parts import parts_of
+from silkmill.adapters.http.problems import Refusal
+from silkmill.adapters.http.task_view import summary, task_view
+from silkmill.domain.states import State
+from silkmill.domain.task import Task
+from silkmill.master.submission import Submission
+from silkmill.ports.store import TaskFilter
+
+PAGE = 200
+router = APIRouter(prefix="/tasks")
+
+
+class CancelBody(msgspec.Struct, forbid_unknown_fields=True):
+    force: bool = False
+
+
+@router.get("")
+async def page(
+    request: Request,
+    state: Annotated[list[State], Query()] = [],  # noqa: B006
+    project: str | None = None,
+    spider: str | None = None,
+    tag: str | None = None,
+    since: datetime | None = None,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE)] = 50,
+) -> Response:
+    """Newest first; `next` is the cursor of the following page, null on the last one."""
+    parts = parts_of(request)
+    where = TaskFilter(tuple(state), project, spider, tag, _aware(since))
+    found = await parts.store.tasks(where, limit=limit, before=cursor)
+    now = parts.clock.now()
+    following = found[-1].id if len(found) == limit else None
+    return answer({"tasks": [summary(task, now) for task in found], "next": following})
+
+
+@router.get("/{task_id}")
+async def one(task_id: str, request: Request) -> Response:
+    parts = parts_of(request)
+    return answer(task_view(await parts.tasks.find(task_id), parts.clock.now()))
+
+
+@router.post("/{task_id}/cancel")
+async def cancel(task_id: str, request: Request) -> Response:
+    """The task as it is after the wish was recorded; a task that has ended stays as it is."""
+    parts = parts_of(request)
+    force = (await read_body(request, CancelBody)).force
+    task = await parts.tasks.find(task_id)
+    task = await parts.cancel.request(task.id, force=force)
+    return answer(task_view(task, parts.clock.now()), 200 if task.state.final else 202)
+
+
+@router.post("/{task_id}/retry")
+async def retry(task_id: str, request: Request) -> Response:
+    """A new task of the same version and parameters; the old one never changes."""
+    parts = parts_of(request)
+    task = await parts.tasks.find(task_id)
+    if not task.state.final:
+        raise Refusal(
+            409, f"task {task.id} is still {task.state}", field="id", remedy="wait for its end, or cancel it"
+        )
+    repeated = await parts.intake.submit(_again(task))
+    return answer(task_view(repeated, parts.clock.now()), 201, {"Location": f"/api/v1/tasks/{repeated.id}"})
+
+
+def _again(task: Task) -> Submission:
+    return Submission(
+        project=task.project,
+        spider=task.spider,
+        version=task.version,
+        params=task.params,
+        env=task.env,
+        priority=task.priority,
+        tags=task.tags,
+        retry_of=task.id,
+    )
+
+
+def _aware(time: datetime | None) -> datetime | None:
+    if time is not None and time.tzinfo is None:
+        raise Refusal(
+            422, f"since {time} has no time zone", field="since", remedy="write it as RFC 3339, with Z"
+        )
+    return time

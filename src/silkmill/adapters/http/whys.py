@@ -1,0 +1,55 @@
+"""Why a task is where it is, seen among the nodes, slots and tasks of this master."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from silkmill.adapters.http.answers import answer
+from silkmill.adapters.http.parts import Parts, parts_of
+from silkmill.domain.node import Node
+from silkmill.domain.task import Task
+from silkmill.master.why import Around, why
+
+LOOKED_AT = 1000
+"""So many pending tasks are counted at most: a reader cannot tell 1,000 before it from 5,000."""
+router = APIRouter(prefix="/tasks")
+
+
+@router.get("/{task_id}/why")
+async def explain(task_id: str, request: Request) -> Response:
+    parts = parts_of(request)
+    task = await parts.tasks.find(task_id)
+    said = why(task, await _around(parts, task))
+    return answer(
+        {
+            "id": task.id,
+            "state": task.state,
+            "waits_for": said.waits_for,
+            "text": said.text,
+            "until": said.until,
+        }
+    )
+
+
+async def _around(parts: Parts, task: Task) -> Around:
+    free = parts.workers.slots.free_by_session(parts.clock.boottime())
+    heads = await parts.store.pending_heads(LOOKED_AT)
+    earlier = sum(_place(head) < _place(task) for head in heads)
+    return Around(await _connected(parts), sum(free.values()), earlier)
+
+
+async def _connected(parts: Parts) -> tuple[Node, ...]:
+    """Present sessions of this master: none where only the data directory is read."""
+    nodes = []
+    for session in (await parts.workers.present_sessions()).values():
+        with suppress(KeyError):  # it is connected to another master, or to none
+            nodes.append(parts.workers.node(session))
+    return tuple(nodes)
+
+
+def _place(task: Task) -> tuple[int, int, str]:
+    return task.priority, task.order, task.id

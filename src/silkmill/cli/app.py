@@ -1,0 +1,94 @@
+"""The program: finds a command's module, runs it, turns every error into talk and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from silkmill import __version__
+from silkmill.cli.exits import Exit
+from silkmill.cli.talk import say_error
+from silkmill.client.errors import ClientError
+from silkmill.domain.errors import BadInput, NotFound, SilkmillError
+
+COMMANDS = {
+    "up": "run the engine on this machine: master, worker and API",
+    "stop": "stop the engine that `up` started",
+    "run": "run a folder or a spider as a task, with its log",
+    "deploy": "make a version of a folder",
+    "ps": "list tasks",
+    "show": "everything about a task",
+    "why": "what a task waits for, or why it ended so",
+    "wait": "wait for the end of tasks",
+    "cancel": "stop tasks, verified",
+    "retry": "run tasks again, as new ones",
+    "logs": "the log of a task",
+    "items": "what a spider saved",
+}
+"""Command to its line in `--help`; each lives in a module of its name, imported when it is called."""
+
+
+class Commands(click.Group):
+    """Imports only the called command: every module costs each command its start-up time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"silkmill.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=Commands,
+    commands={name: click.Command(name) for name in COMMANDS},  # the names a mistyped one is compared with
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+)
+@click.version_option(__version__, prog_name="silkmill")
+def program() -> None:
+    """Runs spiders as tasks, and loses nothing while doing it."""
+
+
+def main() -> None:
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code of a command line."""
+    try:
+        code = program.main(args=arguments, prog_name="silkmill", standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or 0)
+    except click.ClickException as error:
+        error.show()
+        return Exit.BAD_INPUT
+    except ClientError as error:
+        say_error(str(error))
+        return error.exit_code
+    except SilkmillError as error:  # of an engine inside this process
+        say_error(str(error))
+        return _exit_of_refusal(error)
+    except (KeyboardInterrupt, click.Abort):
+        return Exit.INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+
+
+def _exit_of_refusal(error: SilkmillError) -> Exit:
+    match error:
+        case BadInput():
+            return Exit.BAD_INPUT
+        case NotFound():
+            return Exit.NOT_FOUND
+    return Exit.REFUSED

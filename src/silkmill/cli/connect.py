@@ -1,0 +1,63 @@
+"""How a command gets its client: from a running server, or from an engine inside this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from silkmill.client.client import Client
+from silkmill.client.errors import NOT_FOUND, ClientError, NoServer
+from silkmill.client.server import Server, find_server
+
+
+class NothingHere(ClientError):
+    """No server, and no data directory to read either."""
+
+    exit_code = NOT_FOUND
+
+    def __init__(self, data: Path) -> None:
+        super().__init__(
+            f"nothing was run in {data} yet; start silkmill up, or name another --data directory"
+        )
+
+
+@contextmanager
+def connected(data: Path) -> Iterator[Client]:
+    """A client of the running server. Raises NoServer."""
+    server = find_server(data)
+    if server is None:
+        raise NoServer(f"no server runs for {data}; start silkmill up")
+    with Client(server) as client:
+        yield client
+
+
+def current_client(data: Path, client: Client) -> Client:
+    """After a lost connection: a restarted server may be at another address."""
+    server = find_server(data)
+    return client if server is None or server == client.server else Client(server)
+
+
+@contextmanager
+def reading(data: Path) -> Iterator[Client]:
+    """A client that can read: of the running server, else of the data directory. Raises NothingHere."""
+    server = find_server(data)
+    if server is not None:
+        with Client(server) as client:
+            yield client
+        return
+    if not (data / "silkmill.db").exists():
+        raise NothingHere(data)
+    with _reader(data) as served, Client(served) as client:
+        yield client
+
+
+@contextmanager
+def _reader(data: Path) -> Iterator[Server]:
+    from silkmill import (
+        compose,
+    )  # no server runs: this process reads the directory with the server's own code
+    from silkmill.cli.background import in_background
+
+    with in_background(lambda: compose.reading(data)) as served:
+        yield Server(served.url, served.token)

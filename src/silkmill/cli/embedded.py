@@ -1,0 +1,96 @@
+"""An engine for `run` where no server runs: the same code as `up`, as long as its clients have tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from silkmill.cli.background import in_background
+from silkmill.cli.talk import say
+from silkmill.client.client import Client
+from silkmill.client.errors import ConnectionLost, NoServer
+from silkmill.client.server import Server, find_server
+
+START_SECONDS = 15.0
+LOOK_SECONDS = 0.2
+UNFINISHED = ("created", "pending", "running", "abnormal")
+
+
+@contextmanager
+def running(data: Path) -> Iterator[Client]:
+    """A client of the server that runs, else of an engine that this process starts. Its end waits for the
+    tasks that other clients gave to that engine."""
+    with ExitStack() as stack:
+        server, is_ours = _find_or_start(data, stack)
+        client = stack.enter_context(Client(server))
+        started = datetime.now(UTC)
+        yield client
+        if is_ours:
+            _wait_for_others(client, started)
+
+
+def _find_or_start(data: Path, stack: ExitStack) -> tuple[Server, bool]:
+    """Another `run` may be starting or leaving just now: then neither way is open for a moment."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        server = find_server(data)
+        if server is None:
+            started = _start(data, stack, last_try=time.monotonic() > deadline)
+            if started is not None:
+                return started, True
+        elif server.pid is None or _answers(server):
+            return server, False
+        elif time.monotonic() > deadline:
+            raise NoServer(f"the process {server.pid} of {data} does not answer at {server.url}")
+        time.sleep(LOOK_SECONDS)
+
+
+def _start(data: Path, stack: ExitStack, *, last_try: bool) -> Server | None:
+    from silkmill.runtime.datadir import DataDirectoryBusy
+    from silkmill.settings import load_settings
+
+    settings = load_settings(data, listen="127.0.0.1:0")
+    try:
+        served = stack.enter_context(in_background(lambda: _engine(settings)))
+    except DataDirectoryBusy:
+        if last_try:
+            raise
+        return None
+    return served
+
+
+@asynccontextmanager
+async def _engine(settings: object) -> AsyncIterator[Server]:
+    """Drains at its end; cuts when it is left by an error or a Ctrl-C too many."""
+    from silkmill import compose
+
+    async with compose.Engine.open(settings) as engine, asyncio.TaskGroup() as group:
+        group.create_task(engine.run())
+        try:
+            yield Server(engine.url, engine.token)
+        except BaseException:
+            engine.cut()
+            raise
+        engine.drain()
+
+
+def _answers(server: Server) -> bool:
+    try:
+        with Client(server) as client:
+            client.tasks(limit=1)
+    except (NoServer, ConnectionLost):
+        return False
+    return True
+
+
+def _wait_for_others(client: Client, started: datetime) -> None:
+    told = False
+    while left := client.tasks(states=UNFINISHED, since=started.isoformat(), limit=200)["tasks"]:
+        if not told:
+            say(f"waiting for the tasks of other commands: {', '.join(task['id'] for task in left)}")
+            told = True
+        time.sleep(LOOK_SECONDS)

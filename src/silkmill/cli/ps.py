@@ -1,0 +1,95 @@
+"""`silkmill ps`: tasks, newest first."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+
+from silkmill.cli import options
+from silkmill.cli.connect import NothingHere, reading
+from silkmill.cli.ending import state_line
+from silkmill.cli.exits import Exit
+from silkmill.cli.talk import print_json, say
+from silkmill.cli.text import Span, age, printable, span
+from silkmill.client.client import Client
+
+STATES = ("created", "pending", "running", "finished", "error", "cancelled", "abnormal")
+PAGE = 200
+SHOWN_ID = 8
+
+
+@click.command(short_help="list tasks")
+@click.option(
+    "--state", "states", type=click.Choice(STATES), multiple=True, help="In this state; may be repeated."
+)
+@click.option("--spider", metavar="S", help="Of this spider.")
+@click.option("--tag", metavar="T", help="With this tag.")
+@click.option("--since", type=Span(), metavar="1h", help="Created since.")
+@click.option(
+    "-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many."
+)
+@options.as_json
+@options.data
+def command(
+    states: tuple[str, ...],
+    spider: str | None,
+    tag: str | None,
+    since: timedelta | None,
+    count: int,
+    as_json: bool,
+    data: Path,
+) -> int:
+    """List tasks, newest first."""
+    where = {
+        "states": states,
+        "spider": spider,
+        "tag": tag,
+        "since": (datetime.now(UTC) - since).isoformat() if since else None,
+    }
+    try:
+        with reading(data) as client:
+            tasks = islice(_newest(client, count, where), count)
+            if as_json:
+                for task in tasks:
+                    print_json(task)
+            else:
+                _print_table(list(tasks))
+    except NothingHere as nothing:
+        say(str(nothing))
+    return Exit.DONE
+
+
+def _newest(client: Client, count: int, where: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    return client.every_task(limit=min(count, PAGE), **where)
+
+
+def _print_table(tasks: list[dict[str, Any]]) -> None:
+    rows = [("ID", "SPIDER", "STATE", "ITEMS", "RUNTIME", "CREATED"), *map(_row, tasks)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for number, row in enumerate(rows):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        line = "  ".join(cells).rstrip()
+        click.echo(click.style(line, bold=True) if number == 0 and sys.stdout.isatty() else line)
+
+
+def _row(task: dict[str, Any]) -> tuple[str, ...]:
+    runtime = task["stats"]["runtime_ms"]
+    return (
+        task["id"][-SHOWN_ID:],
+        task["spider"] if task["project"] == "default" else f"{task['project']}/{task['spider']}",
+        printable(_short(state_line(task))),
+        str(task["items"]),
+        span(runtime / 1000) if runtime is not None else "-",
+        f"{age(task['created_at'])} ago",
+    )
+
+
+def _short(text: str, limit: int = 60) -> str:
+    first = text.partition("\n")[0]
+    return first if len(first) <= limit else first[: limit - 1] + "…"

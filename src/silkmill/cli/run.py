@@ -1,0 +1,82 @@
+"""`silkmill run`: a folder or a spider as a task, followed to its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from silkmill.cli import options
+from silkmill.cli.connect import connected
+from silkmill.cli.embedded import running
+from silkmill.cli.ending import end_line
+from silkmill.cli.exits import Exit, exit_of
+from silkmill.cli.follow import Follower
+from silkmill.cli.interrupts import Interrupts
+from silkmill.cli.logprint import LogPrinter
+from silkmill.cli.pairs import pairs
+from silkmill.cli.talk import print_json, say
+from silkmill.cli.targets import Target, read_target
+from silkmill.client.client import Client
+
+
+@click.command(short_help="run a folder or a spider as a task")
+@click.argument("target", metavar="PATH|SPIDER[@VERSION]")
+@click.option("-a", "params", metavar="NAME=VALUE", multiple=True, callback=pairs, help="A parameter.")
+@click.option(
+    "-e", "env", metavar="NAME=VALUE", multiple=True, callback=pairs, help="An environment variable."
+)
+@click.option("-p", "priority", type=click.IntRange(1, 10), help="1 is first. Default: the spider's.")
+@click.option("-t", "tags", metavar="TAG", multiple=True, help="A tag; may be repeated.")
+@click.option("--detach", is_flag=True, help="Submit it, print its id, and leave. Needs a running server.")
+@options.as_json
+@options.data
+def command(
+    target: str,
+    params: dict[str, str],
+    env: dict[str, str],
+    priority: int | None,
+    tags: tuple[str, ...],
+    detach: bool,
+    as_json: bool,
+    data: Path,
+) -> int:
+    """Run a folder with a spider.toml, or a spider that was deployed, and show its log on stdout.
+
+    A folder is deployed first. Without a running server the task runs in an engine inside this command; a
+    second `run` joins it. --json prints the task as `show --json` when it has ended, instead of its log."""
+    wanted = read_target(target)
+    choices = {"params": params, "env": env, "priority": priority, "tags": list(tags)}
+    if detach:
+        return _detached(data, wanted, choices, as_json)
+    return _attached(data, wanted, choices, as_json)
+
+
+def _detached(data: Path, target: Target, choices: dict[str, Any], as_json: bool) -> int:
+    with connected(data) as client:
+        task = _submit(client, target, choices)
+    if as_json:
+        print_json(task)
+    else:
+        click.echo(task["id"])
+    return Exit.DONE
+
+
+def _attached(data: Path, target: Target, choices: dict[str, Any], as_json: bool) -> int:
+    interrupts = Interrupts()
+    with interrupts.handled(), running(data) as client:
+        task = _submit(client, target, choices)
+        interrupts.aim(client.server, task["id"])
+        say(f"task {task['id']}: {task['spider']}@{task['version']}")
+        printer = None if as_json else LogPrinter(engine_apart=True)
+        ended = Follower(data, task["id"], printer).follow(client)
+        say(end_line(ended))
+        if as_json:
+            print_json(ended)
+    code = exit_of(ended)
+    return Exit.DONE if code is None else code
+
+
+def _submit(client: Client, target: Target, choices: dict[str, Any]) -> dict[str, Any]:
+    return client.submit(target.locate(client) | choices)

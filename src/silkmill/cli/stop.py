@@ -1,0 +1,64 @@
+"""`silkmill stop`: the end of the `up` of a data directory, and of what it left running."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from silkmill.cli import options
+from silkmill.cli.exits import Exit
+from silkmill.cli.kill import kill_runners
+from silkmill.cli.talk import say
+from silkmill.client.errors import NoServer
+from silkmill.client.server import Server, announced_server, is_alive
+
+DRAIN_SECONDS = 0.5
+"""With --kill so long for an engine that has nothing to wait for; then it is cut."""
+
+
+@click.command(short_help="stop the engine")
+@click.option("--kill", is_flag=True, help="Do not wait for running spiders: kill them too.")
+@options.data
+def command(kill: bool, data: Path) -> int:
+    """Ask the engine of the data directory to finish what runs, and wait until it is gone.
+
+    With --kill running spiders are killed; the next `up` runs their tasks again."""
+    server = announced_server(data)
+    if server is None and not kill:
+        raise NoServer(f"no silkmill runs for {data}")
+    if server is not None:
+        say(f"stopping the process {server.pid} of {data}")
+        _end(server, cut=kill)
+    if kill:
+        killed = kill_runners(data)
+        say(f"killed {len(killed)} runners with their spiders" if killed else "no runner was left")
+    return Exit.DONE
+
+
+def _end(server: Server, *, cut: bool) -> None:
+    assert server.pid is not None and server.start_time is not None
+    try:
+        handle = os.pidfd_open(server.pid)
+    except ProcessLookupError:
+        return
+    try:
+        if is_alive(
+            server.pid, server.start_time
+        ):  # with the handle held, so the number cannot be reused now
+            signal.pidfd_send_signal(handle, signal.SIGTERM)
+            if cut and not _wait_gone(handle, DRAIN_SECONDS):
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(handle, signal.SIGTERM)
+            _wait_gone(handle, None)
+    finally:
+        os.close(handle)
+
+
+def _wait_gone(handle: int, seconds: float | None) -> bool:
+    """A pidfd is readable once its process has ended."""
+    return bool(select.select([handle], [], [], seconds)[0])

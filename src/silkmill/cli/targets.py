@@ -1,0 +1,55 @@
+"""What `run` is pointed at: a folder, or a deployed spider."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from silkmill.client.client import Client
+from silkmill.client.errors import BAD_INPUT, ClientError
+from silkmill.client.folder import deploy_folder
+
+_NAME = re.compile(
+    r"(?:(?P<project>[a-z0-9._-]{1,64})/)?(?P<spider>[a-z0-9._-]{1,64})(?:@(?P<version>[A-Za-z0-9]+))?\Z"
+)
+
+
+class BadTarget(ClientError):
+    exit_code = BAD_INPUT
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`folder` is deployed first; else the spider is named."""
+
+    folder: Path | None = None
+    project: str = "default"
+    spider: str = ""
+    version: str | None = None
+
+    def locate(self, client: Client) -> dict[str, Any]:
+        """The part of a submission that says which spider of which version runs."""
+        if self.folder is None:
+            return {"project": self.project, "spider": self.spider, "version": self.version}
+        version = deploy_folder(client, self.folder)
+        names = version["spiders"]
+        if len(names) != 1:
+            raise BadTarget(
+                f"{self.folder} defines {len(names)} spiders; deploy it, then run one of: {', '.join(names)}"
+            )
+        return {"project": version["project"], "spider": names[0], "version": version["id"]}
+
+
+def read_target(text: str) -> Target:
+    """A path that exists, or begins like one, is a folder; `[PROJECT/]SPIDER[@VERSION]` is a spider.
+
+    A folder without spider.toml that is named like a spider is taken for the spider."""
+    path = Path(text).expanduser()
+    named = _NAME.match(text)
+    if path.is_dir() and (named is None or text in (".", "..") or (path / "spider.toml").exists()):
+        return Target(folder=path)
+    if named is None or text.startswith("."):
+        raise BadTarget(f"{text} is neither a folder nor SPIDER[@VERSION]; give the folder of a spider.toml")
+    return Target(None, named["project"] or "default", named["spider"], named["version"])

@@ -1,0 +1,60 @@
+"""Text of spiders and servers made fit for a terminal, and spans of time read and written."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import click
+
+# C0 but tab and newline, DEL, C1, and the characters that reorder text: what could move the cursor, set
+# colours, or show a line other than it is.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_SPAN = re.compile(r"(\d+)(s|m|h|d)\Z")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_STEPS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+def printable(text: str) -> str:
+    """Control characters as visible escapes: a page that a spider prints must not drive the terminal."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
+
+
+class Span(click.ParamType[timedelta]):
+    """`90s 15m 2h 7d` as a timedelta."""
+
+    name = "span"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        match = _SPAN.match(str(value))
+        if match is None:
+            self.fail(f"{value!r} is not a span of time; write 90s, 15m, 2h or 7d", param, ctx)
+        return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+
+
+def span(seconds: float) -> str:
+    """The two largest units: `2h5m`, `14s`; under ten seconds with a decimal."""
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    left = int(seconds)
+    parts: list[str] = []
+    for size, unit in _STEPS:
+        if left >= size or parts:
+            parts.append(f"{left // size}{unit}")
+            left %= size
+    return "".join(part for part in parts[:2] if not part.startswith("0"))
+
+
+def age(time: str, now: datetime | None = None) -> str:
+    """How long ago an RFC 3339 time was."""
+    return span(max(0.0, ((now or datetime.now(UTC)) - datetime.fromisoformat(time)).total_seconds()))
+
+
+def size(count: int) -> str:
+    """Bytes in the unit that leaves at most four digits."""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    raise AssertionError("the last unit takes any size")

@@ -1,0 +1,187 @@
+"""Every call of the API as a value, so that the sync and the async client differ only in how they send."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode
+
+PREFIX = "/api/v1"
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. `path` is below the API's prefix, quoted; `query` leaves out what is None."""
+
+    method: str
+    path: str
+    query: Mapping[str, Any] = field(default_factory=dict)
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        given = {name: _text(value) for name, value in self.query.items() if value is not None}
+        return PREFIX + self.path + ("?" + urlencode(given, doseq=True) if given else "")
+
+
+def list_tasks(
+    *,
+    states: Iterable[str] = (),
+    project: str | None = None,
+    spider: str | None = None,
+    tag: str | None = None,
+    since: str | None = None,
+    limit: int | None = None,
+    cursor: str | None = None,
+) -> Call:
+    query = {
+        "state": list(states) or None,
+        "project": project,
+        "spider": spider,
+        "tag": tag,
+        "since": since,
+        "limit": limit,
+        "cursor": cursor,
+    }
+    return Call("GET", "/tasks", query)
+
+
+def task(task_id: str) -> Call:
+    return Call("GET", _of_task(task_id))
+
+
+def submit(submission: Mapping[str, Any], key: str | None = None) -> Call:
+    """One task: {"project","spider","version","params","env","priority","tags"}, all but spider optional."""
+    return _post("/tasks", submission, {"Idempotency-Key": key} if key else {})
+
+
+def submit_bulk(lines: Iterable[Mapping[str, Any]] | bytes, key: str | None = None) -> Call:
+    """Many tasks, all or none; `lines` as for `submit`, or JSON lines already encoded."""
+    body = lines if isinstance(lines, bytes) else b"\n".join(json.dumps(line).encode() for line in lines)
+    headers = {"Content-Type": "application/x-ndjson"} | ({"Idempotency-Key": key} if key else {})
+    return Call("POST", "/tasks/bulk", body=body, headers=headers)
+
+
+def cancel(task_id: str, *, force: bool = False) -> Call:
+    return _post(_of_task(task_id, "/cancel"), {"force": force})
+
+
+def retry(task_id: str) -> Call:
+    return _post(_of_task(task_id, "/retry"), {})
+
+
+def why(task_id: str) -> Call:
+    return Call("GET", _of_task(task_id, "/why"))
+
+
+def log(
+    task_id: str,
+    *,
+    attempt: int | None = None,
+    offset: int | None = None,
+    limit: int | None = None,
+    tail: int | None = None,
+    stream: str | None = None,
+    grep: str | None = None,
+    raw: bool = False,
+) -> Call:
+    query = {
+        "attempt": attempt,
+        "offset": offset,
+        "limit": limit,
+        "tail": tail,
+        "stream": stream,
+        "grep": grep,
+        "raw": raw or None,
+    }
+    return Call("GET", _of_task(task_id, "/log"), query)
+
+
+def follow_log(
+    task_id: str,
+    *,
+    attempt: int | None = None,
+    tail: int | None = None,
+    stream: str | None = None,
+    grep: str | None = None,
+    last_event_id: str | None = None,
+) -> Call:
+    query = {"attempt": attempt, "tail": tail, "stream": stream, "grep": grep}
+    return Call("GET", _of_task(task_id, "/log/stream"), query, headers=_resume(last_event_id))
+
+
+def items(
+    task_id: str,
+    *,
+    attempt: int | None = None,
+    cursor: int | None = None,
+    limit: int | None = None,
+    format: str | None = None,
+    with_ids: bool = False,
+) -> Call:
+    query = {
+        "attempt": attempt,
+        "cursor": cursor,
+        "limit": limit,
+        "format": format,
+        "with_ids": with_ids or None,
+    }
+    return Call("GET", _of_task(task_id, "/items"), query)
+
+
+def events(last_event_id: str | None = None) -> Call:
+    return Call("GET", "/events", headers=_resume(last_event_id))
+
+
+def spiders() -> Call:
+    return Call("GET", "/spiders")
+
+
+def spider(project: str, name: str) -> Call:
+    return Call("GET", f"/spiders/{quote(project, '')}/{quote(name, '')}")
+
+
+def versions(project: str, name: str) -> Call:
+    return Call("GET", f"/spiders/{quote(project, '')}/{quote(name, '')}/versions")
+
+
+def create_version(files: Iterable[Mapping[str, Any]], project: str | None = None) -> Call:
+    """`files`: {"path","sha256","size","mode"} each; their blobs were put before."""
+    return _post("/versions", {"project": project, "files": list(files)})
+
+
+def missing_blobs(sha256: Iterable[str]) -> Call:
+    return _post("/blobs/missing", {"sha256": list(sha256)})
+
+
+def put_blob(sha256: str, data: bytes) -> Call:
+    return Call(
+        "PUT", f"/blobs/{quote(sha256, '')}", body=data, headers={"Content-Type": "application/octet-stream"}
+    )
+
+
+def nodes() -> Call:
+    return Call("GET", "/nodes")
+
+
+def _of_task(task_id: str, rest: str = "") -> str:
+    return f"/tasks/{quote(task_id, '')}{rest}"
+
+
+def _post(path: str, value: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Call:
+    return Call(
+        "POST", path, body=json.dumps(value).encode(), headers={"Content-Type": JSON, **(headers or {})}
+    )
+
+
+def _resume(last_event_id: str | None) -> dict[str, str]:
+    accepted = {"Accept": "text/event-stream"}
+    return accepted if last_event_id is None else accepted | {"Last-Event-ID": last_event_id}
+
+
+def _text(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value

@@ -1,0 +1,85 @@
+"""A folder as a manifest, and its way to the server: only what the server lacks is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from silkmill.client.client import Client
+from silkmill.client.errors import BAD_INPUT, ClientError
+
+
+class BadFolder(ClientError):
+    """The folder cannot be deployed as it is."""
+
+    exit_code = BAD_INPUT
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """One file of the manifest. `path` is relative to the folder, `size` in bytes, `mode` permission bits."""
+
+    source: Path
+    path: str
+    sha256: str
+    size: int
+    mode: int
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        return {"path": self.path, "sha256": self.sha256, "size": self.size, "mode": self.mode}
+
+
+def deploy_folder(client: Client, folder: Path, *, project: str | None = None) -> dict[str, Any]:
+    """Make a version of the folder: {"id", "project", "spiders", …}. Raises BadFolder, and as Client."""
+    files = manifest(folder)
+    missing = set(client.missing_blobs(sorted({file.sha256 for file in files})))
+    for file in files:
+        if file.sha256 in missing:
+            missing.discard(file.sha256)
+            client.put_blob(file.sha256, file.source.read_bytes())
+    return client.create_version([file.entry for file in files], project=project)
+
+
+def manifest(folder: Path) -> list[LocalFile]:
+    """The files of a folder by path, without those its rules ignore. Links to files count as files, links to
+    directories are not followed."""
+    if not folder.is_dir():
+        raise BadFolder(f"{folder} is not a folder; give the folder that holds spider.toml")
+    if not (folder / "spider.toml").is_file():
+        raise BadFolder(f"{folder} has no spider.toml; write one with at least `name` and `command`")
+    return sorted(_read_files(folder), key=lambda file: file.path)
+
+
+def _read_files(folder: Path) -> Iterator[LocalFile]:
+    from silkmill.client.ignore import FolderRules  # pathspec is needed for deploys only
+
+    rules = FolderRules(folder)
+    for directory, names, files in os.walk(folder, onerror=_refuse):
+        here = PurePosixPath(Path(directory).relative_to(folder).as_posix())
+        names[:] = sorted(name for name in names if rules.takes_directory(here / name))
+        for name in files:
+            if rules.takes_file(here / name):
+                yield from _read_file(Path(directory, name), here / name)
+
+
+def _read_file(source: Path, path: PurePosixPath) -> Iterator[LocalFile]:
+    try:
+        found = source.stat()
+        if stat.S_ISREG(found.st_mode):
+            with source.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            yield LocalFile(source, str(path), digest, found.st_size, stat.S_IMODE(found.st_mode) & 0o777)
+    except OSError as error:
+        _refuse(error)
+
+
+def _refuse(error: OSError) -> None:
+    raise BadFolder(
+        f"{error.filename}: {error.strerror}; make it readable, or name it in .silkmillignore"
+    ) from error

@@ -1,0 +1,109 @@
+"""Settings of the engine: flag, else SILKMILL_*, else <data>/silkmill.toml, else the default."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from silkmill.domain.errors import BadInput
+
+PREFIX = "SILKMILL_"
+
+
+class Settings(BaseSettings):
+    """None of them reaches a spider."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    data: Path
+    """The data directory; never from silkmill.toml, which lies in it."""
+    listen: str = "127.0.0.1:6810"
+    """HOST:PORT of the HTTP API; port 0 takes a free one."""
+    max_runners: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
+    """Tasks that run at the same time on this machine."""
+    drain_timeout: float = Field(600.0, ge=0.0)
+    """Seconds that a drain waits for running spiders before it stops them and gives their tasks back."""
+    spool: int = Field(1 << 30, ge=16 << 20)
+    """Bytes of unshipped log and items of one attempt on disk; above it the spider is slowed."""
+    containment: Literal["auto", "walk"] = "auto"
+    """What holds a spider's processes: a cgroup where there is one (auto), or the process tree (walk)."""
+
+    @field_validator("listen")
+    @classmethod
+    def _has_port(cls, value: str) -> str:
+        host, colon, port = value.rpartition(":")
+        if not (host and colon and port.isdigit() and int(port) < 65536):
+            raise ValueError("write HOST:PORT, such as 127.0.0.1:6810")
+        return value
+
+    @property
+    def host(self) -> str:
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.listen.rpartition(":")[2])
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = settings_file(init_settings()["data"])
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+
+def settings_file(data: Path) -> Path:
+    return data / "silkmill.toml"
+
+
+def load_settings(data: Path, **flags: Any) -> Settings:
+    """`flags` that are None count as not given. Raises BadInput that names the setting and its source."""
+    file = settings_file(data)
+    _check_names(file)
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(data=data, **given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        detail = first["msg"].removeprefix("Value error, ")
+        raise BadInput(
+            f"setting {name}: {detail}", field=name, remedy=f"correct it in {_origin(name, given, file)}"
+        ) from None
+
+
+def _check_names(file: Path) -> None:
+    try:
+        names = tomllib.loads(file.read_text())
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{file}: {error}", remedy="correct the file") from error
+    known = set(Settings.model_fields) - {"data"}
+    for name in names.keys() - known:
+        near = difflib.get_close_matches(name, known, 1)
+        remedy = f"did you mean {near[0]!r}?" if near else f"settings are {', '.join(sorted(known))}"
+        raise BadInput(f"{file}: unknown setting {name!r}", field=name, remedy=remedy)
+
+
+def _origin(name: str, flags: dict[str, Any], file: Path) -> str:
+    if name in flags:
+        return f"--{name.replace('_', '-')}"
+    variable = PREFIX + name.upper()
+    return variable if variable in os.environ else str(file)

@@ -1,0 +1,71 @@
+"""The API over a whole master without sockets: a real store, bucket and master parts; the agent is the test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from tests.support.master_rig import Agent, Rig
+
+from silkmill.adapters.http import Parts, create_app
+from silkmill.adapters.store.memory import MemoryStore
+from silkmill.client import AsyncClient, Server
+from silkmill.master.logs import LogReader
+
+TOKEN = "a-token-of-the-tests"
+URL = "http://127.0.0.1:6810"
+
+
+def app_of(rig: Rig) -> FastAPI:
+    parts = Parts(
+        store=rig.store,
+        clock=rig.clock,
+        tasks=rig.tasks,
+        intake=rig.intake,
+        deploy=rig.deploy,
+        cancel=rig.cancel,
+        feed=rig.feed,
+        log_reader=LogReader(rig.store, rig.bucket),
+        workers=rig.workers,
+    )
+    return create_app(parts, TOKEN)
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig(MemoryStore())
+
+
+@pytest.fixture
+def app(rig: Rig) -> FastAPI:
+    return app_of(rig)
+
+
+@pytest.fixture
+async def agent(rig: Rig) -> Agent:
+    agent = Agent(rig)
+    await agent.register()
+    return agent
+
+
+@pytest.fixture
+async def version(rig: Rig) -> str:
+    """The version of the spider `news`, deployed."""
+    return await rig.deploy_spider()
+
+
+@pytest.fixture
+async def http(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Raw HTTP with the token."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(transport=transport, base_url=URL, headers=headers) as client:
+        yield client
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(Server(URL, TOKEN), transport=httpx.ASGITransport(app)) as client:
+        yield client

@@ -1,0 +1,238 @@
+"""Tasks over HTTP: submitting, reading, listing, cancel, retry, why."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import httpx
+import pytest
+from tests.support.master_rig import Agent, Rig
+
+from silkmill.client import AsyncClient, Problem
+
+SHOW = """id project spider version state phase reason priority params tags node attempt attempts error_class
+exit_code signal traceback retry_of next_attempt_at progress stats items log_bytes created_at started_at
+finished_at""".split()
+STATS = "wait_ms runtime_ms items items_per_minute errors log_lines log_bytes rss_bytes cpu_seconds".split()
+ATTEMPT = """number node phase outcome error_class reason exit_code signal accepted started_at finished_at items
+log_bytes""".split()
+
+
+async def ended_task(rig: Rig, agent: Agent) -> str:
+    task = await rig.submit()
+    ref = await agent.completing()
+    size = await agent.log(ref, b"2026-03-01T12:00:00.000000000Z stdout F hello\n")
+    items = [b'{"n": 1}', b'{"n": 2}']
+    await agent.items(ref, items)
+    await agent.finish(ref, log_size=size, items_size=sum(map(len, items)) + 2, items_count=2)
+    return task.id
+
+
+@pytest.fixture(autouse=True)
+def deployed(version: str) -> str:
+    return version
+
+
+async def test_a_submitted_task_is_answered_with_201_and_can_be_read(
+    http: httpx.AsyncClient, version: str
+) -> None:
+    answer = await http.post("/api/v1/tasks", json={"spider": "news", "priority": 2, "tags": ["a"]})
+    assert answer.status_code == 201
+    task = answer.json()
+    assert (task["state"], task["version"], task["priority"], task["tags"]) == ("pending", version, 2, ["a"])
+    assert (await http.get(answer.headers["location"])).json() == task
+
+
+async def test_show_has_exactly_the_fields_of_the_contract(
+    rig: Rig, agent: Agent, client: AsyncClient
+) -> None:
+    task = await client.task(await ended_task(rig, agent))
+    assert list(task) == SHOW
+    assert list(task["stats"]) == STATS
+    assert [list(attempt) for attempt in task["attempts"]] == [ATTEMPT]
+    assert (task["state"], task["items"], task["log_bytes"], task["attempt"]) == ("finished", 2, 46, 1)
+    assert task["created_at"] == "2026-03-01T12:00:00Z"
+
+
+async def test_the_open_attempt_is_shown_like_a_closed_one(
+    rig: Rig, agent: Agent, client: AsyncClient
+) -> None:
+    task_id = (await rig.submit()).id
+    await agent.started()
+    rig.clock.pass_time(90)
+    task = await client.task(task_id)
+    assert (task["state"], task["phase"], task["node"]) == ("running", "executing", "node-1")
+    assert [list(attempt) for attempt in task["attempts"]] == [ATTEMPT]
+    assert task["attempts"][0]["accepted"] is False
+    assert task["stats"]["runtime_ms"] == 90_000
+
+
+async def test_ids_may_be_short_or_last(rig: Rig, client: AsyncClient) -> None:
+    first, second = (await rig.submit()).id, (await rig.submit()).id
+    assert (await client.task(first[-8:]))["id"] == first
+    rig.clock.pass_time(1)
+    third = (await rig.submit()).id
+    assert (await client.task("last"))["id"] == third != second
+
+
+@pytest.mark.parametrize(("name", "status"), [("nothing-here", 404), ("abc", 422)])
+async def test_an_id_that_names_no_task(client: AsyncClient, name: str, status: int) -> None:
+    with pytest.raises(Problem) as raised:
+        await client.task(name)
+    assert raised.value.status == status
+    assert raised.value.remedy
+
+
+async def test_lists_go_on_at_the_cursor_and_leave_out_what_is_heavy(rig: Rig, client: AsyncClient) -> None:
+    made = []
+    for _ in range(5):
+        made.append((await rig.submit(tags=("t",))).id)
+        rig.clock.pass_time(1)
+    first = await client.tasks(limit=3, tag="t")
+    rest = await client.tasks(limit=3, tag="t", cursor=first["next"])
+    assert [task["id"] for task in first["tasks"] + rest["tasks"]] == made[::-1]
+    assert rest["next"] is None
+    assert "attempts" not in first["tasks"][0]
+    assert (await client.tasks(states=["running", "finished"]))["tasks"] == []
+    assert (await client.tasks(tag="other"))["tasks"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("state=odd", "state"),
+        ("limit=0", "limit"),
+        ("limit=201", "limit"),
+        ("since=yesterday", "since"),
+        ("since=2026-01-01T00:00:00", "since"),
+    ],
+)
+async def test_bad_filters_name_their_field(http: httpx.AsyncClient, query: str, field: str) -> None:
+    assert_problem(await http.get(f"/api/v1/tasks?{query}"), 422, field)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "spider"),
+        ({"spider": 5}, "spider"),
+        ({"spider": "news", "prioritty": 1}, "prioritty"),
+        ({"spider": "news", "priority": 11}, "priority"),
+        ({"spider": "news", "params": {"day": "x"}}, "params.day"),
+        ({"spider": "news", "env": {"SILKMILL_X": "1"}}, "env.SILKMILL_X"),
+        ([], None),
+    ],
+)
+async def test_a_bad_submission_names_the_field_and_makes_nothing(
+    http: httpx.AsyncClient, client: AsyncClient, body: Any, field: str | None
+) -> None:
+    assert_problem(await http.post("/api/v1/tasks", json=body), 422, field)
+    assert (await client.tasks())["tasks"] == []
+
+
+async def test_an_unknown_spider_is_404_with_a_remedy(http: httpx.AsyncClient) -> None:
+    assert_problem(await http.post("/api/v1/tasks", json={"spider": "newz"}), 404, "spider")
+
+
+async def test_a_key_makes_a_repeated_submission_one_task(client: AsyncClient) -> None:
+    first = await client.submit({"spider": "news"}, key="k1")
+    assert (await client.submit({"spider": "news"}, key="k1"))["id"] == first["id"]
+    with pytest.raises(Problem) as raised:
+        await client.submit({"spider": "news", "priority": 1}, key="k1")
+    assert raised.value.status == 422
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+async def test_bulk_makes_a_task_of_every_line(http: httpx.AsyncClient, as_list: bool) -> None:
+    lines = [{"spider": "news", "tags": [f"n{number}"]} for number in range(10)]
+    body = json.dumps(lines) if as_list else "\n".join(map(json.dumps, lines)) + "\n"
+    answer = await http.post("/api/v1/tasks/bulk", content=body)
+    assert answer.status_code == 201
+    ids = answer.json()["ids"]
+    assert answer.json()["count"] == len(set(ids)) == 10
+    assert (await http.get(f"/api/v1/tasks/{ids[7]}")).json()["tags"] == ["n7"]
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+@pytest.mark.parametrize(
+    "wrong", ['{"spider": "newz"}', '{"spider": "news", "priority": "x"}', '{"spder": 1}']
+)
+async def test_bulk_is_all_or_nothing_and_names_the_line(
+    http: httpx.AsyncClient, client: AsyncClient, as_list: bool, wrong: str
+) -> None:
+    texts = ['{"spider": "news"}'] * 2 + [wrong] + ['{"spider": "news"}']
+    body = f"[{','.join(texts)}]" if as_list else "\n".join(texts)
+    answer = await http.post("/api/v1/tasks/bulk", content=body)
+    assert "line 3" in assert_problem(answer, 422)["detail"]
+    assert (await client.tasks())["tasks"] == []
+
+
+@pytest.mark.parametrize(
+    "body", ["", "  \n ", "[]", "[1", '{"spider": "news"}\n\n{"spider": "news"}', "\xff"]
+)
+async def test_bulk_refuses_what_is_no_list_of_lines(http: httpx.AsyncClient, body: str) -> None:
+    assert_problem(await http.post("/api/v1/tasks/bulk", content=body.encode("latin-1")), 422)
+
+
+async def test_bulk_reads_2000_lines_in_milliseconds() -> None:
+    from silkmill.adapters.http.submissions import read_lines
+
+    body = b"\n".join(
+        [b'{"spider": "news", "params": {"day": "today"}, "priority": 3, "tags": ["a"]}'] * 2000
+    )
+    seconds = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        assert len(read_lines(body)) == 2000
+        seconds.append(time.perf_counter() - begun)
+    assert min(seconds) < 0.1  # measured: 4 ms
+
+
+async def test_cancel_of_a_waiting_task_ends_it_at_once(rig: Rig, client: AsyncClient) -> None:
+    task = await rig.submit()
+    assert (await client.cancel(task.id))["state"] == "cancelled"
+    assert (await client.cancel(task.id))["state"] == "cancelled"
+
+
+async def test_cancel_of_a_running_task_is_a_wish(
+    rig: Rig, agent: Agent, http: httpx.AsyncClient, client: AsyncClient
+) -> None:
+    task = await rig.submit()
+    await agent.started()
+    answer = await http.post(f"/api/v1/tasks/{task.id}/cancel")
+    assert (answer.status_code, answer.json()["state"]) == (202, "running")
+    assert (await client.why(task.id))["waits_for"] == "cancel"
+    assert_problem(await http.post(f"/api/v1/tasks/{task.id}/cancel", json={"forse": True}), 422, "forse")
+
+
+async def test_retry_makes_a_new_task_of_an_ended_one_only(
+    rig: Rig, client: AsyncClient, http: httpx.AsyncClient
+) -> None:
+    task = await rig.submit(tags=("x",), priority=3)
+    assert_problem(await http.post(f"/api/v1/tasks/{task.id}/retry"), 409, "id")
+    await client.cancel(task.id)
+    again = await client.retry(task.id)
+    assert (again["retry_of"], again["tags"], again["priority"]) == (task.id, ["x"], 3)
+    assert again["id"] != task.id
+
+
+async def test_why_names_what_a_task_waits_for(rig: Rig, client: AsyncClient) -> None:
+    task = await rig.submit()
+    assert (await client.why(task.id))["waits_for"] == "node"
+    await Agent(rig).register()
+    assert (await client.why(task.id))["waits_for"] == "dispatch"
+    later = await rig.submit()
+    assert "1 tasks" in (await client.why(later.id))["text"]
+
+
+def assert_problem(answer: httpx.Response, status: int, field: str | None = None) -> dict[str, Any]:
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert answer.status_code == problem["status"] == status, problem
+    assert set(problem) == {"title", "status", "detail", "field", "remedy"}
+    assert problem["title"] and problem["detail"] and problem["remedy"]
+    if field is not None:
+        assert problem["field"] == field, problem
+    return problem
