@@ -57,8 +57,8 @@ class ObjectBucket:
         with _translated(name):
             try:
                 return bytes(await obstore.get_range_async(self._store, name, start=start, length=length))
-            except BaseError:  # obstore refuses a range that holds no byte
-                if length > 0 and start < await self.size(name):
+            except (BaseError, ValueError):  # obstore refuses a range that holds no byte
+                if start < await self.size(name) and length > 0:
                     raise
                 return b""
 

@@ -9,7 +9,7 @@ from silkmill.master.logs.merged import MergedLog
 from silkmill.master.logs.pages import LogPage, cut_page, gap_page, lines_of
 
 WINDOW_BYTES = 256 * 1024
-LOOK_BACK_BYTES = 1536 * 1024
+LOOK_BACK_BYTES = 1024 * 1024
 """At most about so much is read from the bucket; a stream that seldom speaks may have older lines."""
 
 

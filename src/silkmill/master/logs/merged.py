@@ -115,7 +115,7 @@ class _Encoder:
             )
         )
         self._lines += len(lines)
-        self._filter.add(data)
+        self._filter.add(b"\n".join([line[_TAG.start :] for line in lines]))
         return self._placed(packed)
 
     def end_section(self) -> bytes:

@@ -31,7 +31,7 @@ class LogReader:
         return await next_page(await self._open(task, number), offset, limit)
 
     async def tail(self, task: Task, number: int, lines: int, stream: bytes | None = None) -> LogPage:
-        """The last frames, at most 1.5 MiB of looking back. Its `next_offset` is where to follow from."""
+        """The last frames, at most 1 MiB of looking back. Its `next_offset` is where to follow from."""
         return await last_lines(await self._open(task, number), lines, stream)
 
     async def pages(self, task: Task, number: int, offset: int = 0) -> AsyncIterator[LogPage]:

@@ -1,0 +1,98 @@
+"""How much of the bucket a reader touches in a long log, and how much memory merging it takes."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+from log_bench import LATER, NOW, REF, SESSION, CountingBucket, LogBench, counted_lines
+
+from silkmill.adapters.bucket import LocalBucket
+from silkmill.protocol.logframe import frame_line
+
+MIB = 1024 * 1024
+BOUND = 2 * MIB
+SIZES = [pytest.param(64, id="64MiB"), pytest.param(1024, id="1GiB", marks=pytest.mark.slow)]
+RARE = frame_line(b"stderr", b"WARNING the quotaexceeded flag was seen", 1_700_000_000_000_000_000)
+
+
+class LongLog:
+    """An attempt whose log has one line of stderr at five sixths of it."""
+
+    def __init__(self, bench: LogBench, bucket: CountingBucket, lines: int) -> None:
+        self.bench, self.bucket, self.lines = bench, bucket, lines
+
+    @classmethod
+    async def write(cls, path: Path, mebibytes: int) -> LongLog:
+        bucket = CountingBucket(LocalBucket(path))
+        bench = LogBench(bucket=bucket)
+        await bench.open()
+        task, offset, lines, rare = await bench.task(), 0, 0, RARE
+        for piece in counted_lines(mebibytes * MIB):
+            if offset > mebibytes * MIB * 5 // 6:
+                piece, rare = rare + piece, b""
+            lines += piece.count(b"\n")
+            offset = await bench.writer.append(task, REF, SESSION, offset, piece)
+        return cls(bench, bucket, lines - 1)
+
+    async def first(self, needle: bytes, offset: int = 0) -> bytes | None:
+        async for hit in self.bench.reader.search(await self.bench.task(), 1, needle, offset=offset):
+            return hit.line
+        return None
+
+
+@pytest.fixture(params=SIZES, scope="module")
+def mebibytes(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+async def test_reading_a_long_merged_log_touches_little(tmp_path: Path, mebibytes: int) -> None:
+    log = await LongLog.write(tmp_path, mebibytes)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    await log.bench.close()
+    await log.bench.keep_up(NOW)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024, "merging took memory"
+    await log.bench.keep_up(LATER)
+    await _check_ends_and_pages(log)
+    task = await log.bench.task()
+    log.bucket.read = 0
+    tail = await log.bench.reader.tail(task, 1, 10, b"stderr")
+    assert tail.data == RARE
+    assert log.bucket.read <= BOUND
+    deep = log.lines * 9 // 10
+    for needle, line in (
+        (b"quotaexceeded", RARE),
+        (b"page %08d" % deep, None),
+        (b"%08d" % (log.lines - 1), None),
+        (b"nowhereatall", b""),
+    ):
+        log.bucket.read = 0
+        found = await log.first(needle)
+        assert (found or b"") == line if line is not None else found and needle in found
+        assert log.bucket.read <= BOUND, f"searching {needle!r} read {log.bucket.read} bytes"
+
+
+async def test_reading_a_long_live_log_touches_little(tmp_path: Path) -> None:
+    log = await LongLog.write(tmp_path, 64)
+    await _check_ends_and_pages(log)
+    log.bucket.read = 0
+    assert await log.first(b"quotaexceeded", offset=54 * MIB) is None or log.bucket.read <= BOUND
+    log.bucket.read = 0
+    assert await log.first(b"page %08d" % 500)
+    assert log.bucket.read <= MIB
+
+
+async def _check_ends_and_pages(log: LongLog) -> None:
+    reader, task = log.bench.reader, await log.bench.task()
+    log.bucket.read = 0
+    tail = await reader.tail(task, 1, 100)
+    assert tail.data.count(b"\n") == 100
+    assert b"page %08d" % (log.lines - 1) in tail.data
+    assert log.bucket.read <= BOUND, f"the tail read {log.bucket.read} bytes"
+    for part in range(1, 10):
+        log.bucket.read = 0
+        page = await reader.read(task, 1, tail.next_offset * part // 10, MIB)
+        assert MIB - 64 * 1024 <= len(page.data) <= MIB
+        assert page.data.endswith(b"\n")
+        assert log.bucket.read <= BOUND, f"a page read {log.bucket.read} bytes"
