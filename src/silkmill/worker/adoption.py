@@ -12,10 +12,10 @@ from silkmill.domain.errors import NoFreeSlot
 from silkmill.domain.states import Phase
 from silkmill.protocol.attemptdir import SPEC_FILE, BadSpec, read_spec
 from silkmill.worker.attempts import AttemptOwner
+from silkmill.worker.directories import is_kept, keep, remove
 from silkmill.worker.execution import End
 from silkmill.worker.held import Ending, GivenBack, HeldAttempt
 from silkmill.worker.lost import has_begun
-from silkmill.worker.released import is_kept, keep, remove
 from silkmill.worker.runner_process import spider_of
 from silkmill.worker.runners import Slot
 from silkmill.worker.workplace import Workplace
@@ -35,7 +35,7 @@ async def find_attempts(place: Workplace) -> list[Found]:
     """Look at every runner and every attempt directory. What was never complete is removed."""
     working = await place.pool.adopt(place.boot_id)
     found = []
-    for directory in sorted(place.attempts.iterdir()):
+    for directory in sorted(place.directories.folder.iterdir()):
         if is_kept(directory):
             continue
         ref = _ref_of(directory)

@@ -18,11 +18,11 @@ from silkmill.protocol.cgroup import find_cgroup_base
 from silkmill.runtime.loop import Backoff, every
 from silkmill.worker.adoption import Found, find_attempts
 from silkmill.worker.attempts import AttemptOwner
+from silkmill.worker.directories import AttemptDirectories
 from silkmill.worker.held import Ending, HeldAttempt
 from silkmill.worker.identity import boot_id, node_id
 from silkmill.worker.prepare.blobs import BlobCache
 from silkmill.worker.prepare.sdk import sdk_folder
-from silkmill.worker.released import remove_expired
 from silkmill.worker.runners import RunnerPool
 from silkmill.worker.session import Session
 from silkmill.worker.settings import AgentSettings
@@ -100,6 +100,7 @@ class Agent:
             await self._draining.wait()
             await self._wait_nothing_held()
         await self._place.pool.retire()
+        self._place.directories.remove_spares()
 
     def _resume(self, found: list[Found], registered: Registered) -> None:
         kept = {each.ref: each.positions for each in registered.kept}
@@ -224,21 +225,20 @@ class Agent:
             self._nothing_held.set()
 
     async def _clean(self) -> None:
-        await remove_expired(self._place.attempts, self._settings.kept_seconds)
+        await self._place.directories.remove_expired(self._settings.kept_seconds)
 
     def _make_place(self, clock: Clock) -> Workplace:
         sockets = socket_folder(self._data)
         walk = self._settings.containment == "walk"
         cgroup_base = "" if walk else find_cgroup_base(digest_of(self._data)) or ""
-        attempts, runners = _made(self._data / "attempts"), _made(self._data / "runners")
         return Workplace(
             link=self._link,
             session=self._session,
             settings=self._settings,
             clock=clock,
-            pool=RunnerPool(runners, sockets, self._settings.max_runners, cgroup_base),
+            pool=RunnerPool(_made(self._data / "runners"), sockets, self._settings.max_runners, cgroup_base),
             blobs=BlobCache(self._data / "cache" / "blobs", self._fetch),
-            attempts=attempts,
+            directories=AttemptDirectories(self._data / "attempts"),
             sdk=sdk_folder(self._data),
             boot_id=boot_id(),
             cgroup_base=cgroup_base,

@@ -12,12 +12,12 @@ from silkmill.domain.outcome import ErrorClass, Facts, classify
 from silkmill.protocol.attemptdir import append_log, stream_size
 from silkmill.protocol.logframe import system_line
 from silkmill.runtime.loop import Backoff
+from silkmill.worker.directories import keep
 from silkmill.worker.disk import when_there_is_room
 from silkmill.worker.execution import End
 from silkmill.worker.held import Ending, GivenBack, HeldAttempt
 from silkmill.worker.lost import end_tree_of
 from silkmill.worker.prepare.errors import PreparationFailed
-from silkmill.worker.released import keep, remove
 
 _log = structlog.get_logger(__name__)
 
@@ -27,7 +27,7 @@ async def conclude(held: HeldAttempt, ending: Ending) -> None:
     match ending:
         case Facts():
             await _finish(held, ending)
-            await _release(held, failed=_has_failed(held, ending))
+            await _release(held, failed=_has_failed(held, ending) or not ending.verified)
         case GivenBack(reason):
             await held.answered(lambda session: held.place.link.give_back(session, held.ref, reason))
             await _release(held, failed=False)
@@ -114,7 +114,7 @@ async def _release(held: HeldAttempt, *, failed: bool) -> None:
     if failed:
         keep(held.directory)
     else:
-        await remove(held.directory)
+        await held.place.directories.release(held.directory)
 
 
 def _has_failed(held: HeldAttempt, facts: Facts) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from silkmill.ports.link import WorkOrder
+from silkmill.worker.directories import remove
 from silkmill.worker.disk import is_full, wait_for_room
 from silkmill.worker.held import HeldAttempt, Stopped
 from silkmill.worker.prepare.attempt import prepare
 from silkmill.worker.prepare.errors import PreparationFailed
-from silkmill.worker.released import remove
 from silkmill.worker.runners import RunnerFailed
 
 

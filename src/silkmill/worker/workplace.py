@@ -8,6 +8,7 @@ from pathlib import Path
 from silkmill.domain.attempt import AttemptRef
 from silkmill.ports.clock import Clock
 from silkmill.ports.link import MasterLink
+from silkmill.worker.directories import AttemptDirectories
 from silkmill.worker.prepare.blobs import BlobCache
 from silkmill.worker.runners import RunnerPool
 from silkmill.worker.session import Session
@@ -24,13 +25,13 @@ class Workplace:
     clock: Clock
     pool: RunnerPool
     blobs: BlobCache
-    attempts: Path
+    directories: AttemptDirectories
     sdk: Path
     boot_id: str
     cgroup_base: str
 
     def directory_of(self, ref: AttemptRef) -> Path:
-        return self.attempts / str(ref)
+        return self.directories.path(ref)
 
     def group_of(self, ref: AttemptRef) -> str | None:
         """The cgroup a runner puts this attempt into."""

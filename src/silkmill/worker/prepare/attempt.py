@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from silkmill.worker.workplace import Workplace
 
 async def prepare(order: WorkOrder, place: Workplace, directory: Path, runner_pid: int) -> None:
     """spec.json is written last: it says that the rest is complete. Raises PreparationFailed, OSError."""
-    os.mkdir(directory, 0o700)  # noqa: PTH102
+    place.directories.make(directory)
     await copy_files(order.files, place.blobs, directory / WORK_DIRECTORY)
     nonce = secrets.token_hex(16)
     env = environment_of(

@@ -24,12 +24,11 @@ _NO_CLONE = {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.EN
 
 
 async def copy_files(files: Sequence[FileEntry], blobs: BlobCache, work: Path) -> None:
-    """Fill the new directory `work`. Raises PreparationFailed, OSError.
+    """Fill the empty directory `work`. Raises PreparationFailed, OSError.
 
     When cancelled it returns only after it has stopped writing, so that `work` can be removed."""
     check_paths(files)
     await _bring_missing(files, blobs)
-    os.mkdir(work, 0o700)  # noqa: PTH102
     if len(files) <= AT_ONCE_FILES and sum(entry.size for entry in files) <= AT_ONCE_BYTES:
         _copy_all(files, blobs, str(work), None)
     else:
