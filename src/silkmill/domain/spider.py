@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +15,8 @@ from silkmill.domain.outcome import Rules
 from silkmill.domain.retry import RetryPolicy
 
 NAME = re.compile(r"[a-z0-9._-]{1,64}\Z")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+OUR_VARIABLES = ("SILKMILL_", "CRAWLAB_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +72,26 @@ class Spider:
 
 
 def check_name(value: str, field_name: str) -> str:
-    if not NAME.match(value):
+    # The contract's pattern alone would allow the two names that mean folders in a path.
+    if not NAME.match(value) or value in (".", ".."):
         raise BadInput(
             f"{field_name} {value!r} is not a name",
             field=field_name,
             remedy="use 1 to 64 of the characters a-z 0-9 . _ -",
         )
     return value
+
+
+def check_variable(name: str, value: str) -> None:
+    """An environment variable that a spider or a submitter may set. Raises BadInput."""
+    if not VARIABLE.match(name) or name.startswith(OUR_VARIABLES):
+        raise BadInput(
+            f"the variable {name!r} cannot be set",
+            field=f"env.{name}",
+            remedy="use letters, digits and _; SILKMILL_ and CRAWLAB_ are the engine's own",
+        )
+    if "\0" in value:
+        raise BadInput(f"the value of {name} holds a NUL byte", field=f"env.{name}", remedy="leave it out")
 
 
 def resolve_params(config: SpiderConfig, given: dict[str, Any]) -> dict[str, Any]:
@@ -137,18 +154,45 @@ _BOOLEANS = {
 
 
 def convert(name: str, type_name: str, value: Any) -> Any:
+    """A value as a parameter of that type: itself, or made from its text. Raises BadInput."""
     try:
-        if type_name == "bool":
-            return value if isinstance(value, bool) else _BOOLEANS[str(value).lower()]
-        if isinstance(value, bool):
-            raise ValueError
-        return {"str": str, "int": int, "float": float}[type_name](value)
+        return _CONVERT[type_name](value)
     except (KeyError, ValueError, TypeError):
         raise BadInput(
             f"{value!r} is not {type_name}",
             field=f"params.{name}",
             remedy=f"give a value of type {type_name}",
         ) from None
+
+
+def _to_str(value: Any) -> str:
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise TypeError
+    return str(value)
+
+
+def _to_int(value: Any) -> int:
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise TypeError
+    return int(value)
+
+
+def _to_float(value: Any) -> float:
+    if not isinstance(value, str | int | float) or isinstance(value, bool) or not math.isfinite(float(value)):
+        raise TypeError
+    return float(value)
+
+
+def _to_bool(value: Any) -> bool:
+    return value if isinstance(value, bool) else _BOOLEANS[str(value).lower()]
+
+
+_CONVERT: dict[str, Callable[[Any], Any]] = {
+    "str": _to_str,
+    "int": _to_int,
+    "float": _to_float,
+    "bool": _to_bool,
+}
 
 
 _PLACE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_-]*)\}")

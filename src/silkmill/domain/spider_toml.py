@@ -8,7 +8,15 @@ from typing import Any
 from silkmill.domain.errors import BadInput
 from silkmill.domain.outcome import ErrorClass, Rules
 from silkmill.domain.retry import RetryPolicy
-from silkmill.domain.spider import Limits, Param, SpiderConfig, check_name, convert, split_command
+from silkmill.domain.spider import (
+    Limits,
+    Param,
+    SpiderConfig,
+    check_name,
+    check_variable,
+    convert,
+    split_command,
+)
 from silkmill.domain.toml_table import TomlTable
 
 TOP_KEYS = [
@@ -96,7 +104,13 @@ def _of_type(table: TomlTable, key: str, kind: str, value: Any) -> Any:
 
 def _env(top: TomlTable) -> dict[str, str]:
     env = top.table("env", None)
-    return {name: env.text(name) for name in env.values}
+    variables = {name: env.text(name) for name in env.values}
+    for name, value in variables.items():
+        try:
+            check_variable(name, value)
+        except BadInput as refusal:
+            env.refuse(name, refusal.detail, refusal.remedy or "leave it out")
+    return variables
 
 
 def _limits(top: TomlTable) -> Limits:

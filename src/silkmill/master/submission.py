@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from silkmill.domain.errors import BadInput
-from silkmill.domain.spider import SpiderConfig, render_command, resolve_params
+from silkmill.domain.spider import SpiderConfig, check_variable, render_command, resolve_params
 from silkmill.domain.task import Task
-
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_OURS = ("SILKMILL_", "CRAWLAB_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +30,7 @@ def checked(submission: Submission, version: str, config: SpiderConfig) -> Submi
     fail later: parameters, environment, priority."""
     render_command(config, resolve_params(config, submission.params))
     for name, value in submission.env.items():
-        _check_variable(name, value)
+        check_variable(name, value)
     priority = config.priority if submission.priority is None else submission.priority
     if not 1 <= priority <= 10:
         raise BadInput(
@@ -62,14 +58,3 @@ def task_of(
         retry_of=submission.retry_of,
         group=group,
     )
-
-
-def _check_variable(name: str, value: str) -> None:
-    if not _VARIABLE.match(name) or name.startswith(_OURS):
-        raise BadInput(
-            f"{name!r} cannot be set",
-            field=f"env.{name}",
-            remedy="use letters, digits and _; SILKMILL_ and CRAWLAB_ are the engine's own",
-        )
-    if "\0" in value:
-        raise BadInput(f"the value of {name} holds a NUL byte", field=f"env.{name}", remedy="leave it out")

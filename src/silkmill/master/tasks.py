@@ -108,7 +108,7 @@ class Tasks:
         positions = Positions(log_offset, items_offset, items_count)
         task = self._open.get(ref.task_id)
         if task and task.attempt and task.attempt.number == ref.number:
-            self._open[ref.task_id] = replace(task, positions=_furthest(task.positions, positions))
+            self._open[ref.task_id] = _at_furthest(task, positions)
 
     async def _commit(self, write: Callable[[Task, Task], Awaitable[Task]], old: Task, new: Task) -> Task:
         new = replace(new, change_id=secrets.token_hex(8))
@@ -134,7 +134,8 @@ class Tasks:
         if kept is None or kept.last_number != task.last_number:
             self._open[task.id] = task
         elif kept.revision <= task.revision:
-            self._open[task.id] = replace(task, positions=_furthest(kept.positions, task.positions))
+            # Appends move the positions of the kept value while a swap is under way.
+            self._open[task.id] = _at_furthest(task, kept.positions)
         return self._open[task.id]
 
     def _only(self, text: str, found: list[Task]) -> Task:
@@ -145,9 +146,11 @@ class Tasks:
         return found[0]
 
 
-def _furthest(one: Positions, other: Positions) -> Positions:
-    return Positions(
-        max(one.log_offset, other.log_offset),
-        max(one.items_offset, other.items_offset),
-        max(one.items_count, other.items_count),
+def _at_furthest(task: Task, other: Positions) -> Task:
+    own = task.positions
+    furthest = Positions(
+        max(own.log_offset, other.log_offset),
+        max(own.items_offset, other.items_offset),
+        max(own.items_count, other.items_count),
     )
+    return task if furthest == own else replace(task, positions=furthest)

@@ -1,0 +1,108 @@
+"""Why a task is where it is: what it waits for, in words and as a code. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from silkmill.domain.attempt import Attempt
+from silkmill.domain.node import Node
+from silkmill.domain.outcome import CANCEL_NOT_VERIFIED
+from silkmill.domain.states import Phase, State
+from silkmill.domain.task import Task
+from silkmill.master.deadlines import ABNORMAL_SECONDS, OFFERED_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a task waits among: known nodes, free slots of all connected ones, pending tasks before it."""
+
+    nodes: tuple[Node, ...] = ()
+    free_slots: int = 0
+    earlier: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """`waits_for`: nothing | time | node | slot | dispatch | accept | preparation | spider | streams |
+    cancel | proof | recovery. `until`: when the wait ends by itself, where that is known."""
+
+    waits_for: str
+    text: str
+    until: datetime | None = None
+
+
+def why(task: Task, around: Around) -> Why:
+    """The one thing that a task waits for now."""
+    if task.state.final:
+        return Why("nothing", _ended(task))
+    if task.state is State.CREATED:
+        return _created(task)
+    if task.attempt is None:
+        return _pending(task, around)
+    if task.state is State.ABNORMAL:
+        return _abnormal(task, task.attempt)
+    return _open(task, task.attempt, _name(task.attempt, around))
+
+
+def _ended(task: Task) -> str:
+    reason = f": {task.reason}" if task.reason else ""
+    kind = f" ({task.error_class})" if task.state is State.ERROR and task.error_class else ""
+    return f"it has ended {task.state}{kind}{reason}"
+
+
+def _created(task: Task) -> Why:
+    attempts = f"after {task.counted_attempts} attempts" if task.counted_attempts > 1 else "after an attempt"
+    cause = f" {attempts}; the last one: {task.reason}" if task.reason and task.counted_attempts else ""
+    if task.next_attempt_at is None:
+        return Why("time", f"it is held back: {task.reason or 'no time is set'}")
+    at = task.next_attempt_at.isoformat(timespec="seconds")
+    return Why("time", f"it waits until {at}{cause}", task.next_attempt_at)
+
+
+def _pending(task: Task, around: Around) -> Why:
+    before = f" (the last attempt: {task.reason})" if task.reason else ""
+    if not around.nodes:
+        return Why("node", f"no node is connected; start `silkmill up` or a worker{before}")
+    if around.free_slots == 0:
+        return Why("slot", f"every slot is taken; {around.earlier} tasks are before it{before}")
+    if around.earlier:
+        return Why(
+            "dispatch", f"{around.earlier} tasks of its priority or an earlier one are before it{before}"
+        )
+    return Why("dispatch", f"a slot is free; it is about to be offered{before}")
+
+
+def _abnormal(task: Task, attempt: Attempt) -> Why:
+    if task.cancel_requested or task.reason == CANCEL_NOT_VERIFIED:
+        return Why(
+            "proof",
+            f"it was cancelled, but nothing proves that its processes on {attempt.node} are dead; "
+            "it ends when the node comes back and proves it, or as an error after 24 h",
+        )
+    return Why(
+        "recovery",
+        f"sight of it was lost ({task.reason}); it is given back after {ABNORMAL_SECONDS:g} s, "
+        "unless its node comes back with it",
+    )
+
+
+def _open(task: Task, attempt: Attempt, node: str) -> Why:
+    if task.cancel_requested and attempt.phase is not Phase.OFFERED:
+        how = "at once" if task.cancel_forced else "with its graces"
+        return Why("cancel", f"it is being stopped on {node}, {how} ({task.cancel_reason})")
+    match attempt.phase:
+        case Phase.OFFERED:
+            return Why("accept", f"it is offered to {node}, which has {OFFERED_SECONDS:g} s to take it")
+        case Phase.PREPARING:
+            return Why("preparation", f"{node} prepares its files and starts it")
+        case Phase.EXECUTING:
+            return Why("spider", f"its spider runs on {node} (attempt {attempt.number}, pid {attempt.pid})")
+        case Phase.COMPLETING:
+            return Why("streams", f"its spider has ended on {node}; the rest of its log and items is stored")
+    assert_never(attempt.phase)
+
+
+def _name(attempt: Attempt, around: Around) -> str:
+    return next((node.name for node in around.nodes if node.id == attempt.node), attempt.node)

@@ -1,0 +1,232 @@
+"""spider.toml: every key of it, and every way to get it wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from silkmill.domain.errors import BadInput
+from silkmill.domain.outcome import Rules
+from silkmill.domain.retry import RetryPolicy
+from silkmill.domain.spider import Limits, Param, SpiderConfig
+from silkmill.domain.spider_toml import parse_spider_toml
+from silkmill.domain.units import duration_seconds, size_bytes
+
+SMALL = 'name = "news"\ncommand = "python main.py"\n'
+FULL = """
+project = "shop"
+name = "news"
+command = "python main.py --day {day}"
+priority = 2
+tags = ["daily", "eu"]
+ipc = "strict"
+on_disconnect = "keep"
+max_concurrency = 0
+[params.day]
+type = "str"
+default = "today"
+choices = ["today", "yesterday"]
+help = "which day"
+[params.pages]
+type = "int"
+required = true
+[env]
+LANG = "de_DE.UTF-8"
+[limits]
+runtime = "2h"
+stall = "90s"
+log = "512MiB"
+items = 1000
+prepare = "10m"
+grace = "5s"
+memory = "0B"
+cpu = 0.0
+processes = 0
+[retry]
+max_attempts = 5
+on = ["network", "spider"]
+backoff = "1s"
+backoff_max = "1m"
+[outcome]
+min_items = 1
+max_error_ratio = 0.5
+ok_exit_codes = [0, 4]
+[placement]
+mode = "random"
+nodes = []
+labels = {}
+[files]
+include = ["*.py"]
+ignore = ["*.tmp"]
+[ipc_stdin]
+mode = "null"
+"""
+
+
+def parse(text: str) -> SpiderConfig:
+    return parse_spider_toml(text, file="spider.toml")
+
+
+def refusal(text: str) -> BadInput:
+    with pytest.raises(BadInput) as refused:
+        parse(text)
+    assert "spider.toml" in str(refused.value) or refused.value.field in ("name", "project", "command")
+    assert refused.value.remedy
+    return refused.value
+
+
+def test_every_key() -> None:
+    assert parse(FULL) == SpiderConfig(
+        name="news",
+        project="shop",
+        command=("python", "main.py", "--day", "{day}"),
+        priority=2,
+        tags=("daily", "eu"),
+        ipc="strict",
+        stdin="null",
+        params={
+            "day": Param("str", "today", choices=("today", "yesterday"), help="which day"),
+            "pages": Param("int", required=True),
+        },
+        env={"LANG": "de_DE.UTF-8"},
+        limits=Limits(7200, 90, 512 * 1024**2, 1000, 600, 5),
+        retry=RetryPolicy(5, ("network", "spider"), 1, 60),
+        outcome=Rules(1, 0.5, (0, 4)),
+        include=("*.py",),
+        ignore=("*.tmp",),
+    )
+
+
+def test_name_and_command_suffice() -> None:
+    assert parse(SMALL) == SpiderConfig(name="news", command=("python", "main.py"))
+
+
+def test_a_command_may_be_a_list() -> None:
+    assert parse('name = "news"\ncommand = ["sh", "-c", "echo {{x}}"]').command == ("sh", "-c", "echo {{x}}")
+
+
+@pytest.mark.parametrize(
+    ("value", "param"),
+    [
+        ('"today"', Param("str", "today")),
+        ("3", Param("int", 3)),
+        ("0.5", Param("float", 0.5)),
+        ("true", Param("bool", True)),
+    ],
+)
+def test_the_short_form_of_a_parameter(value: str, param: Param) -> None:
+    assert parse(f"{SMALL}[params]\nday = {value}").params == {"day": param}
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "nearest"),
+    [
+        ("comand = 'x'", "comand", "command"),
+        ("[limit]\nruntime = '1s'", "limit", "limits"),
+        ("[limits]\nruntme = '1s'", "limits.runtme", "runtime"),
+        ("[retry]\nmax_attempt = 1", "retry.max_attempt", "max_attempts"),
+        ("[params.day]\ndefalt = 'x'", "params.day.defalt", "default"),
+        ("[placement]\nmod = 'random'", "placement.mod", "mode"),
+        ("[outcome]\nmin_item = 1", "outcome.min_item", "min_items"),
+        ("[files]\nincludes = []", "files.includes", "include"),
+        ("[ipc_stdin]\nmod = 'null'", "ipc_stdin.mod", "mode"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest_known_one(line: str, key: str, nearest: str) -> None:
+    refused = refusal(SMALL + line)
+    assert refused.field == key
+    assert f"{key} is not a known key" in refused.detail
+    assert refused.remedy == f"did you mean {nearest!r}?"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "command = 'x'",
+        'name = "News"\ncommand = "x"',
+        'name = "news"',
+        'name = "news"\ncommand = ""',
+        'name = "news"\ncommand = []',
+        'name = "news"\ncommand = [1]',
+        'name = "news"\ncommand = "x \'"',
+        'name = 5\ncommand = "x"',
+        SMALL + 'project = "a/b"',
+        SMALL + "priority = 0",
+        SMALL + "priority = 11",
+        SMALL + "priority = true",
+        SMALL + 'priority = "5"',
+        SMALL + 'tags = "daily"',
+        SMALL + "tags = [1]",
+        SMALL + 'ipc = "closed"',
+        SMALL + "params = 5",
+        SMALL + "[params]\nday = [1]",
+        SMALL + '[params.day]\ntype = "date"',
+        SMALL + '[params.n]\ntype = "int"\ndefault = "x"',
+        SMALL + '[params.n]\ntype = "int"\nchoices = ["x"]',
+        SMALL + "[params.n]\nchoices = 5",
+        SMALL + '[params.n]\nrequired = "yes"',
+        SMALL + "[env]\nA = 1",
+        SMALL + '[env]\nSILKMILL_TASK_ID = "x"',
+        SMALL + '[env]\n"A=B" = "x"',
+        SMALL + "[limits]\nruntime = 90",
+        SMALL + '[limits]\nruntime = "90"',
+        SMALL + '[limits]\nruntime = "-1s"',
+        SMALL + '[limits]\nruntime = "1 week"',
+        SMALL + '[limits]\nlog = "1G"',
+        SMALL + "[limits]\nitems = -1",
+        SMALL + "[retry]\nmax_attempts = 0",
+        SMALL + '[retry]\non = ["all"]',
+        SMALL + '[retry]\non = ["cancelled"]',
+        SMALL + "[outcome]\nmax_error_ratio = 2",
+        SMALL + '[outcome]\nok_exit_codes = ["0"]',
+        SMALL + "[outcome]\nok_exit_codes = [256]",
+        SMALL + "[files]\ninclude = 5",
+        SMALL + '[ipc_stdin]\nmode = "closed"',
+        SMALL + "name = 'twice'",
+        "this is not toml",
+        SMALL + '\n[placement]\nmode = "some"',
+    ],
+)
+def test_a_wrong_value_is_refused_with_a_remedy(text: str) -> None:
+    refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        ('[limits]\nmemory = "512MiB"', "limits.memory"),
+        ("[limits]\ncpu = 1.5", "limits.cpu"),
+        ("[limits]\nprocesses = 10", "limits.processes"),
+        ('[[schedules]]\nname = "n"\ncron = "@daily"', "schedules"),
+        ("max_concurrency = 2", "max_concurrency"),
+        ('on_disconnect = "stop"', "on_disconnect"),
+        ('replace_after = "1h"', "replace_after"),
+        ('[placement]\nmode = "all"', "placement.mode"),
+        ('[placement]\nnodes = ["a"]', "placement.nodes"),
+        ('[placement]\nlabels = {gpu = "1"}', "placement.labels"),
+        ("[spiders.other]\npriority = 1", "spiders"),
+    ],
+)
+def test_a_key_that_this_version_does_not_honour_is_refused_not_ignored(line: str, field: str) -> None:
+    assert refusal(SMALL + line).field == field
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("15m", 900), ("2h", 7200), ("1.5h", 5400), ("250ms", 0.25), ("1d", 86400)],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert duration_seconds(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0B", 0), ("512MiB", 512 << 20), ("1GiB", 1 << 30), ("1.5KiB", 1536), ("2MB", 2_000_000)],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert size_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "1e3s", "1 fortnight", "-5s", "inf s", "5 s x"])
+def test_what_is_not_a_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="units"):
+        duration_seconds(text)
