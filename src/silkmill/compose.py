@@ -1,0 +1,164 @@
+"""The only module that knows all parts: it puts master, worker and API of one machine together."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from silkmill.adapters.bucket import LocalBucket
+from silkmill.adapters.clock import SystemClock
+from silkmill.adapters.http.app import create_app
+from silkmill.adapters.http.parts import Parts
+from silkmill.adapters.http.server import serving
+from silkmill.adapters.local_link import LocalLink
+from silkmill.adapters.store.sqlite import SqliteStore
+from silkmill.master import recovery, upkeep
+from silkmill.master.cancel import Canceller
+from silkmill.master.collector import Collector
+from silkmill.master.deploy import Deploy
+from silkmill.master.dispatcher import Dispatcher
+from silkmill.master.feed import Feed
+from silkmill.master.intake import Intake
+from silkmill.master.logs import LogReader, LogUpkeep, LogWriter
+from silkmill.master.outages import Outages
+from silkmill.master.recovery import Recovery
+from silkmill.master.tasks import Tasks
+from silkmill.master.upkeep import Upkeep
+from silkmill.master.versions import Versions
+from silkmill.master.workers import Workers
+from silkmill.ports.bucket import Bucket
+from silkmill.ports.clock import Clock
+from silkmill.ports.store import Store
+from silkmill.runtime import logging
+from silkmill.runtime.datadir import DataDirectory
+from silkmill.runtime.loop import every
+from silkmill.settings import Settings
+from silkmill.worker.agent import Agent
+from silkmill.worker.settings import AgentSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """The master's parts, joined."""
+
+    parts: Parts
+    link: LocalLink
+    dispatcher: Dispatcher
+    recovery: Recovery
+    upkeep: Upkeep
+
+
+def make_master(store: Store, bucket: Bucket, clock: Clock) -> Master:
+    feed = Feed()
+    outages = Outages(clock)
+    tasks, versions = Tasks(store, feed), Versions(store)
+    workers = Workers(store, tasks, feed, clock)
+    intake = Intake(store, bucket, tasks, versions, clock)
+    deploy = Deploy(store, bucket, versions, outages, clock)
+    writer = LogWriter(store, bucket, tasks.change)
+    collector = Collector(store, tasks, versions, workers.slots, writer, feed, outages, clock)
+    return Master(
+        parts=Parts(
+            store=store,
+            clock=clock,
+            tasks=tasks,
+            intake=intake,
+            deploy=deploy,
+            cancel=Canceller(tasks, workers, clock),
+            feed=feed,
+            log_reader=LogReader(store, bucket),
+            workers=workers,
+        ),
+        link=LocalLink(workers, collector, deploy),
+        dispatcher=Dispatcher(store, tasks, workers, feed, clock),
+        recovery=Recovery(store, tasks, workers, versions, intake, outages, clock),
+        upkeep=Upkeep(store, LogUpkeep(store, bucket, tasks.change), clock),
+    )
+
+
+class Engine:
+    """Master, worker and API of one machine: `silkmill up`, and `silkmill run` where no server runs."""
+
+    def __init__(self, master: Master, agent: Agent, url: str, token: str, token_is_new: bool) -> None:
+        self._master, self._agent = master, agent
+        self.url, self.token, self.token_is_new = url, token, token_is_new
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings) -> AsyncIterator[Engine]:
+        """Holds the data directory and listens. Raises DataDirectoryBusy, BadInput, Unavailable, OSError."""
+        directory = DataDirectory(settings.data)
+        directory.make()
+        async with AsyncExitStack() as stack:
+            stack.enter_context(directory.locked())
+            logging.set_up(directory.logs)
+            master = stack.enter_context(_master_of(directory))
+            token, is_new = directory.token()
+            agent = Agent(master.link, directory.path, _agent_settings(settings), SystemClock())
+            app = create_app(master.parts, token)
+            url = await stack.enter_async_context(serving(app, settings.host, settings.port))
+            stack.enter_context(directory.announced(url))
+            yield cls(master, agent, url, token, is_new)
+
+    async def run(self) -> None:
+        """Until `drain` has let everything end, or `cut`."""
+        async with asyncio.TaskGroup() as group:
+            loops = [
+                group.create_task(self._master.dispatcher.run()),
+                group.create_task(every(recovery.TICK_SECONDS, self._master.recovery.tick)),
+                group.create_task(every(upkeep.TICK_SECONDS, self._master.upkeep.tick)),
+            ]
+            await self._agent.run()
+            for loop in loops:
+                loop.cancel()
+
+    def drain(self) -> None:
+        """Take no new work; `run` returns when what runs has ended."""
+        self._agent.drain()
+
+    def cut(self) -> None:
+        """Leave now; runners and spiders live on, and the next engine adopts them."""
+        self._agent.cut()
+
+    def running(self) -> list[str]:
+        """Ids of the tasks whose attempts are on this machine."""
+        return [held.ref.task_id for held in self._agent.held]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A server that only this process uses, over a data directory that no engine holds."""
+
+    url: str
+    token: str
+
+
+@asynccontextmanager
+async def reading(data: Path) -> AsyncIterator[Reading]:
+    """The API's reading half over a data directory: it dispatches nothing and takes no lock."""
+    token = secrets.token_urlsafe(32)
+    with _master_of(DataDirectory(data)) as master:
+        async with serving(create_app(master.parts, token), "127.0.0.1", 0) as url:
+            yield Reading(url, token)
+
+
+@contextmanager
+def _master_of(directory: DataDirectory) -> Iterator[Master]:
+    with SqliteStore.open(directory.database) as store:
+        yield make_master(store, LocalBucket(directory.bucket), SystemClock())
+
+
+def _agent_settings(settings: Settings) -> AgentSettings:
+    return AgentSettings(
+        name=platform.node() or "localhost",
+        max_runners=settings.max_runners,
+        containment=settings.containment,
+        spool_bytes=settings.spool,
+        embedded=True,
+        drain_seconds=settings.drain_timeout,
+    )
