@@ -88,20 +88,21 @@ class Attempt:
 class RunnerDriver:
     """One runner process and the connection to it."""
 
-    def __init__(self, root: Path, cgroup_base: str = "") -> None:
+    def __init__(self, root: Path, cgroup_base: str = "", pass_fds: tuple[int, ...] = ()) -> None:
         self.root = root
         self.cgroup_base = cgroup_base
         self.slot = root / "slot"
+        self.attempts = root / "attempts"
         self.slot.mkdir(parents=True, exist_ok=True)
         self.socket_directory = Path(tempfile.mkdtemp(prefix="smr-"))
         self.socket_path = self.socket_directory / "s"
-        self.process = self._start()
+        self.process = self._start(pass_fds)
         self.events: list[dict[str, Any]] = []
         self._connection: socket.socket | None = None
         self._received = b""
         self.connect()
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, pass_fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
         log = (self.slot / "runner.log").open("ab")
         command = [sys.executable, "-I", "-S", str(RUNNER), "--slot-dir", str(self.slot)]
         command += ["--socket", str(self.socket_path), "--cgroup-base", self.cgroup_base]
@@ -112,6 +113,7 @@ class RunnerDriver:
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
 
     # the connection
@@ -162,6 +164,9 @@ class RunnerDriver:
         value: dict[str, Any] = json.loads((self.slot / "runner.json").read_text())
         return value
 
+    def open_descriptors(self) -> int:
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
     def peak_kib(self) -> int:
         """The most memory the runner has ever had (VmHWM)."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -172,7 +177,7 @@ class RunnerDriver:
     def make_attempt(self, argv: list[str], **changes: Any) -> Attempt:
         """Write a spec.json; `limits` and `env` are merged into the defaults, other keys replace them."""
         task = f"task{secrets.token_hex(4)}"
-        directory = self.root / "attempts" / f"{task}.1"
+        directory = self.attempts / f"{task}.1"
         (directory / "work").mkdir(parents=True)
         limits = {"runtime": 0.0, "stall": 0.0, "grace": 10.0, "items": 0, "spool": 1 << 30}
         env = {"PATH": os.environ["PATH"], "SILKMILL_TEST_MARKER": task, "PYTHONUNBUFFERED": "1"}

@@ -34,7 +34,11 @@ def test_who_ignores_the_limit_is_killed(any_runner: RunnerDriver) -> None:
     script = "trap '' TERM; while :; do sleep 0.05; done"
     attempt = any_runner.run(["sh", "-c", script], limits={"runtime": 0.2, "grace": 0.2})
     outcome = attempt.outcome()
-    assert (outcome["limit"], outcome["signal"], outcome["signal_sender"]) == ("runtime", signal.SIGKILL, "us")
+    assert (outcome["limit"], outcome["signal"], outcome["signal_sender"]) == (
+        "runtime",
+        signal.SIGKILL,
+        "us",
+    )
 
 
 def test_items(runner: RunnerDriver) -> None:

@@ -36,7 +36,9 @@ def cancel(runner: RunnerDriver, force: bool = False) -> float:
 
 
 def test_a_spider_without_hello_gets_sigterm_at_once(any_runner: RunnerDriver) -> None:
-    attempt = any_runner.begin(["sh", "-c", "trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.01; done"])
+    attempt = any_runner.begin(
+        ["sh", "-c", "trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.01; done"]
+    )
     wait_output(attempt, b"ready")
     assert cancel(any_runner) < 1.5
     outcome = attempt.outcome()

@@ -1,4 +1,4 @@
-"""Whatever a spider has started is gone when its attempt is done, daemons included, with and without cgroups."""
+"""Whatever a spider has started is gone when its attempt is done, daemons too, with and without cgroups."""
 
 from __future__ import annotations
 

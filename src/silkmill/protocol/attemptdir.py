@@ -19,6 +19,7 @@ from silkmill.protocol.logframe import missing_end
 
 TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, Literal, TypedDict
 
     Stream = Literal["log", "items"]
@@ -100,6 +101,24 @@ OUTCOME_FILE = "outcome.json"
 WORK_DIRECTORY = "work"
 
 
+_NUMBER = (int, float)
+_LIMITS_SHAPE = {"runtime": _NUMBER, "stall": _NUMBER, "grace": _NUMBER, "items": int, "spool": int}
+_SPEC_SHAPE = {
+    "version": int,
+    "task": str,
+    "attempt": int,
+    "argv": list,
+    "env": dict,
+    "cwd": str,
+    "nonce": str,
+    "boot_id": str,
+    "ipc": str,
+    "stdin": str,
+    "limits": dict,
+    "containment": str,
+}
+
+
 class BadSpec(ValueError):
     """spec.json is missing, unreadable, or of another version."""
 
@@ -149,14 +168,23 @@ def write_spec(directory: str, spec: Spec) -> None:
 def read_spec(directory: str) -> Spec:
     """Read spec.json. Raises BadSpec."""
     try:
-        spec: Spec | None = read_json(os.path.join(directory, SPEC_FILE))
+        spec: Any = read_json(os.path.join(directory, SPEC_FILE))
     except (OSError, ValueError) as error:
         raise BadSpec(directory, str(error)) from error
-    if spec is None:
-        raise BadSpec(directory, "no such file")
+    _check_shape(directory, spec, _SPEC_SHAPE)
+    _check_shape(directory, spec["limits"], _LIMITS_SHAPE)
     if spec["version"] != SPEC_VERSION:
         raise BadSpec(directory, f"version {spec['version']}, this runner reads version {SPEC_VERSION}")
-    return spec
+    checked: Spec = spec
+    return checked
+
+
+def _check_shape(directory: str, value: Any, shape: Mapping[str, Any]) -> None:
+    if not isinstance(value, dict):
+        raise BadSpec(directory, "not an object" if value is not None else "no such file, or null")
+    for key, kind in shape.items():
+        if not isinstance(value.get(key), kind):
+            raise BadSpec(directory, f"{key} is {value.get(key)!r}")
 
 
 def read_outcome(directory: str) -> Outcome | None:

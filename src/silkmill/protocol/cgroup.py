@@ -22,7 +22,7 @@ def find_cgroup_base(name: str) -> str | None:
 
     cgroup v2 first, then the v1 freezer. Attempts get their groups below it.
     """
-    for home in _homes():
+    for home in own_groups():
         base = os.path.join(home, f"silkmill-{name}")
         if _usable(home, base):
             return base
@@ -31,7 +31,7 @@ def find_cgroup_base(name: str) -> str | None:
 
 def home_of(base: str) -> str:
     """The group this process is in, in the hierarchy `base` belongs to: where it returns to after a spawn."""
-    for home in _homes():
+    for home in own_groups():
         mount = _mount_of(home)
         if base.startswith(f"{mount}/"):
             return home
@@ -112,7 +112,7 @@ def _subdirectories(group: str) -> list[str]:
         return []
 
 
-def _homes() -> Iterator[str]:
+def own_groups() -> Iterator[str]:
     """The directories of the groups this process is in, v2 first, the v1 freezer second."""
     paths = dict(line.split(":", 2)[1:] for line in _read("/proc/self/cgroup").splitlines())
     mounts = list(_mounts())
@@ -141,18 +141,27 @@ def _mount_of(home: str) -> str:
 
 
 def _usable(home: str, base: str) -> bool:
-    """Only moving there and back proves that it is allowed."""
+    """Make the base. Only moving there and back proves that moving is allowed."""
     probe = os.path.join(base, f"probe-{os.getpid()}")
     try:
-        os.makedirs(probe, exist_ok=True)
+        _make(base)
+        _make(probe)
         try:
             move_self(probe)
             move_self(home)
         finally:
             os.rmdir(probe)
     except OSError:
+        remove_group(base)  # not if another process uses it already
         return False
     return True
+
+
+def _make(group: str) -> None:
+    try:
+        os.mkdir(group)
+    except FileExistsError:
+        return
 
 
 def _read(path: str) -> str:

@@ -11,9 +11,11 @@ from silkmill.runner.ending import Ending
 from silkmill.runner.limits import TimeLimits
 from silkmill.runner.main_process import MainProcess
 from silkmill.runner.outcome import OutcomeFile, blank_outcome, closing_line, limit_text
+from silkmill.runner.pipes import Pipes
+from silkmill.runner.recorder import Recorder
 from silkmill.runner.spawn import spawn
 from silkmill.runner.spawn_error import SpawnError
-from silkmill.runner.spool import RESERVE_BYTES, RETRY_SECONDS
+from silkmill.runner.spool import RESERVE_BYTES, RETRY_SECONDS, Spool
 from silkmill.runner.status import StatusFile
 from silkmill.runner.stopping import ASK_SECONDS, Stopping
 from silkmill.runner.streams import Streams
@@ -45,13 +47,16 @@ class Attempt:
         self, directory: str, spec: Spec, tree: ProcessTree, selector: BaseSelector, announce: Announce
     ) -> None:
         self.done = False
+        self._recorder = Recorder(spec)
         self._outcome_file = OutcomeFile(directory)
+        self._pipes = self._open_pipes(spec)
+        self._spool = Spool(directory, spec["limits"]["spool"])
+        self._streams = Streams(self._pipes, self._recorder, self._spool, selector)
         self._spec = spec
         self._tree = tree
         self._announce = announce
         self._outcome = blank_outcome()
-        self._streams = Streams(directory, spec, selector)
-        self._status = StatusFile(directory, self._streams.recorder)
+        self._status = StatusFile(directory, self._recorder)
         self._limits = TimeLimits(spec["limits"]["runtime"], spec["limits"]["stall"], clock_now())
         self._stopping = Stopping(spec["limits"]["grace"])
         self._ending = Ending(tree)
@@ -60,6 +65,13 @@ class Attempt:
         self._write_outcome_at = 0.0
         self._announced: tuple[int, int, int] = (0, 0, 0)
         self._announce_at = 0.0
+
+    def _open_pipes(self, spec: Spec) -> Pipes:
+        try:
+            return Pipes(with_stdin=spec["stdin"] == "open")
+        except OSError:
+            self._outcome_file.discard()
+            raise
 
     @property
     def verified(self) -> bool:
@@ -72,7 +84,7 @@ class Attempt:
 
     def start(self) -> None:
         try:
-            self._process = MainProcess(spawn(self._spec, self._tree, self._streams.pipes.child_ends))
+            self._process = MainProcess(spawn(self._spec, self._tree, self._pipes.child_ends))
         except SpawnError as error:
             self._outcome["spawn_error"] = error.failure
             self._ending.main_process_ended(clock_now())
@@ -137,7 +149,7 @@ class Attempt:
     def _enforce_limits(self, now: float) -> None:
         if self.phase != "executing" or self._stopping.begun:
             return
-        limit = "items" if self._streams.recorder.items_limit_reached else self._limits.exceeded(now)
+        limit = "items" if self._recorder.items_limit_reached else self._limits.exceeded(now)
         if limit:
             self._outcome["limit"] = limit
             self._stop(limit_text(limit, self._spec["limits"]), force=False)
@@ -146,7 +158,7 @@ class Attempt:
         now = clock_now()
         if not self._stopping.begun or force:
             self._note(f"stopping the spider: {why}", now)
-        can_ask = self._streams.recorder.said_hello and self._streams.pipes.stdin >= 0
+        can_ask = self._recorder.said_hello and self._pipes.stdin >= 0
         self._stopping.begin(now, can_ask)
         if force:
             self._stopping.force(now)
@@ -158,7 +170,7 @@ class Attempt:
             return
         match self._stopping.take(now):
             case "ask":
-                self._streams.pipes.tell(_CANCEL_MESSAGE)
+                self._pipes.tell(_CANCEL_MESSAGE)
             case "terminate":
                 self._process.terminate_group()
             case "kill":
@@ -174,22 +186,22 @@ class Attempt:
             self._streams.end(now)
             self._gather()
             self._note(closing_line(self._outcome, self._spec["limits"]), now)
-        if self._streams.spool.stuck or now < self._write_outcome_at:
+        if self._spool.stuck or now < self._write_outcome_at:
             return
         self._status.write()
         self._write_outcome(now)
 
     def _gather(self) -> None:
-        outcome, recorder = self._outcome, self._streams.recorder
+        outcome = self._outcome
         outcome["ended_at"] = outcome["ended_at"] or rfc3339(time.time_ns())
         if self._process:
             self._process.describe(outcome)
-        if recorder.items_limit_reached and not outcome["cancelled"]:
+        if self._recorder.items_limit_reached and not outcome["cancelled"]:
             outcome["limit"] = outcome["limit"] or "items"
         outcome["survivors"] = self._ending.survivors
         outcome["verified"] = not self._ending.survivors
         outcome["leftovers"] = self._ending.leftovers
-        recorder.describe(outcome)
+        self._recorder.describe(outcome)
 
     def _write_outcome(self, now: float) -> None:
         self._outcome["log_size"], self._outcome["items_size"], self._outcome["items_count"] = self._sizes()
@@ -216,5 +228,4 @@ class Attempt:
             self._announce("wrote", dict(zip(("log", "items", "count"), sizes, strict=True)))
 
     def _sizes(self) -> tuple[int, int, int]:
-        spool = self._streams.spool
-        return spool.log.size, spool.items.size, spool.items_count
+        return self._spool.log.size, self._spool.items.size, self._spool.items_count

@@ -30,9 +30,9 @@ class ProcessTree:
 class CgroupTree(ProcessTree):
     """The same with a cgroup around it: it holds what escapes from the tree, and dies in one write.
 
-    The runner lives inside, so that spiders are born there; it goes out only to kill. Moving in for every one
-    would cost up to 10 ms on an idle machine (the kernel waits for a grace period), and moving the child after
-    its start would miss what it has forked by then.
+    The runner lives inside, so that spiders are born there; it goes out only to kill. Moving in for every
+    one would cost up to 10 ms on an idle machine (the kernel waits for a grace period), and moving a child
+    after its start would miss what it has forked by then.
     """
 
     def __init__(self, group: str, home: str) -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _LINGER_SECONDS = 1.0  # others of the tree may still write after the main process
 _QUIET_SECONDS = 0.02  # nobody can write any more: who is about to exit may do so, the rest are daemons
-_REPEAT_SECONDS = 0.05
+_REPEAT_SECONDS = 0.01
 _PATIENCE_SECONDS = 10.0  # SIGKILL does not reach a process that waits for a dead disk
 
 

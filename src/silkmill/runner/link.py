@@ -86,25 +86,36 @@ class Link:
             self._drop_agent()
             return
         self._received += data
-        while (end := self._received.find(b"\n")) >= 0:
-            line = bytes(self._received[:end])
-            del self._received[: end + 1]
-            self._on_message(json.loads(line))
+        *lines, rest = self._received.split(b"\n")
+        self._received = rest
+        for line in lines:
+            self._take(line)
+
+    def _take(self, line: bytearray) -> None:
+        try:
+            message = json.loads(line)
+        except ValueError:  # whoever this is, it is no agent
+            self._drop_agent()
+            return
+        self._on_message(message)
 
     def _drop_agent(self) -> None:
         if self._agent is not None:
             self._selector.unregister(self._agent)
             self._agent.close()
             self._agent = None
-        self._received.clear()
+        self._received = bytearray()
         self._to_send.clear()
 
 
 def _listen(path: str) -> socket.socket:
-    if os.path.exists(path):  # of a dead runner: the agent starts one runner for a slot at a time
-        os.unlink(path)
+    """The socket appears under its name when it can be connected to; one of a dead runner is replaced."""
+    unfinished = f"{path}.new"
+    if os.path.exists(unfinished):
+        os.unlink(unfinished)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(path)
+    listener.bind(unfinished)
     listener.listen(4)
     listener.setblocking(False)
+    os.rename(unfinished, path)
     return listener

@@ -29,9 +29,8 @@ class Runner:
         self._reaper = Reaper()
         self._selector.register(self._reaper.descriptor, selectors.EVENT_READ, self._on_child)
         self._containment = Containment(cgroup_base, os.path.basename(slot_directory))
-        self._link = Link(socket_path, self._selector, self._on_message)
         self._slot = SlotFile(slot_directory, socket_path, self._containment.group)
-        self._slot.write(None)
+        self._link = Link(socket_path, self._selector, self._on_message)
         self._directory: str | None = None
         self._attempt: Attempt | None = None
         self._tasks_left = _TASKS
@@ -97,6 +96,7 @@ class Runner:
         try:
             self._attempt = self._make_attempt(directory)
         except (OSError, ValueError) as error:
+            self._name_attempt(None)
             self._refuse(directory, str(error))
             return
         self._directory = directory
@@ -113,8 +113,15 @@ class Runner:
         self._attempt = self._directory = None
         self._tasks_left -= 1
         self._retiring = self._retiring or self._tasks_left == 0 or not attempt.verified
-        self._slot.write(None)
+        self._name_attempt(None)
         self._link.send({"event": "done", "attempt": done})
+
+    def _name_attempt(self, directory: str | None) -> None:
+        """A runner that cannot say what it holds takes no more: its file goes with it."""
+        try:
+            self._slot.write(directory)
+        except OSError:
+            self._retiring = True
 
     def _announce(self, event: str, fields: dict[str, Any]) -> None:
         if event != "wrote" or not self._link.congested:

@@ -26,6 +26,9 @@ class SlotFile:
             "cgroup": group,
         }
 
+        self.write(None)
+        self.write(None)  # now both files exist, and a full disk cannot refuse a change of their content
+
     def write(self, attempt: str | None) -> None:
         """Name the attempt this runner owns. Readers see the old or the new file as a whole."""
         data = encode(self._content | {"attempt": attempt})

@@ -22,45 +22,59 @@ RESERVE_BYTES = 8 * 1024 * 1024  # beyond the limit, for the rest of a spider th
 
 
 class SegmentWriter:
-    """Appends one stream to its segment files; a new one begins where a piece ends beyond 8 MiB."""
+    """Appends one stream to its segment files. One is closed, and the next made, where a piece ends."""
 
-    def __init__(self, directory: str, stream: Stream) -> None:
+    def __init__(self, directory: str, stream: Stream, segment_bytes: int) -> None:
         self._directory = directory
         self._stream = stream
+        self._segment_bytes = segment_bytes
         self._descriptor = -1
         self._first = 0
+        self.paths: list[str] = []
         self.size = 0  # of the whole stream
 
-    def begin_piece(self) -> str | None:
-        """Open the next segment when it is time; returns its path then."""
-        if self._descriptor >= 0 and self.size - self._first < SEGMENT_BYTES:
-            return None
-        path = segment_path(self._directory, self._stream, self.size)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self.close()
-        self._descriptor, self._first = descriptor, self.size
-        return path
+    def begin_piece(self) -> None:
+        if self._descriptor < 0:
+            self._open_segment()
 
     def write(self, data: memoryview) -> int:
         written = os.write(self._descriptor, data)
         self.size += written
         return written
 
+    def end_piece(self) -> None:
+        if self.size - self._first >= self._segment_bytes:
+            self.close()
+            self._open_segment()
+
+    def bytes_on_disk(self) -> int:
+        """The agent unlinks what is acknowledged."""
+        sizes = {path: _size_of(path) for path in self.paths}
+        self.paths = [path for path, size in sizes.items() if size is not None]
+        return sum(size or 0 for size in sizes.values())
+
     def close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _open_segment(self) -> None:
+        path = segment_path(self._directory, self._stream, self.size)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self._descriptor, self._first = os.open(path, flags, 0o600), self.size
+        self.paths.append(path)
 
 
 class Spool:
     """Two streams and the pieces that wait for them. `limit` is in bytes on disk, 0 for none."""
 
     def __init__(self, directory: str, limit: int) -> None:
-        self.log = SegmentWriter(directory, "log")
-        self.items = SegmentWriter(directory, "items")
+        # Only closed segments can be unlinked, so those of a small spool are smaller than the spool.
+        segment_bytes = min(SEGMENT_BYTES, limit // 4) if limit else SEGMENT_BYTES
+        self.log = SegmentWriter(directory, "log", segment_bytes)
+        self.items = SegmentWriter(directory, "items", segment_bytes)
         self.items_count = 0
         self._limit = limit
-        self._paths: dict[str, tuple[SegmentWriter, int]] = {}
         self._waiting: deque[Iterator[Piece]] = deque()
         self._piece: Piece | None = None
         self._rest = memoryview(b"")
@@ -94,7 +108,7 @@ class Spool:
         """Whether the segments on disk reach the limit (and `reserve` beyond it)."""
         if not self._limit or self.log.size + self.items.size < self._limit + reserve:
             return False
-        return self._bytes_on_disk() >= self._limit + reserve
+        return self.log.bytes_on_disk() + self.items.bytes_on_disk() >= self._limit + reserve
 
     def close(self) -> None:
         self.log.close()
@@ -113,21 +127,18 @@ class Spool:
 
     def _write_piece(self) -> None:
         assert self._piece is not None
-        stream, data, count = self._piece
+        stream, _, count = self._piece
         writer = self.log if stream == "log" else self.items
-        if len(self._rest) == len(data):
-            path = writer.begin_piece()
-            if path:
-                self._paths[path] = writer, writer.size
+        writer.begin_piece()
         while self._rest:
             self._rest = self._rest[writer.write(self._rest) :]
         self.items_count += count
         self._piece = None
+        writer.end_piece()
 
-    def _bytes_on_disk(self) -> int:
-        """The agent unlinks what is acknowledged."""
-        self._paths = {path: place for path, place in self._paths.items() if os.path.exists(path)}
-        total = 0
-        for path in self._paths:
-            total += os.stat(path).st_size
-        return total
+
+def _size_of(path: str) -> int | None:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return None

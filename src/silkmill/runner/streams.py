@@ -6,17 +6,16 @@ import time
 from selectors import EVENT_READ
 
 from silkmill.runner.clock import NEVER
-from silkmill.runner.pipes import Pipes, read_available
-from silkmill.runner.recorder import Recorder
-from silkmill.runner.spool import Spool
+from silkmill.runner.pipes import read_available
 
 TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from selectors import BaseSelector
 
-    from silkmill.protocol.attemptdir import Spec
-    from silkmill.runner.spool import Piece
+    from silkmill.runner.pipes import Pipes
+    from silkmill.runner.recorder import Recorder
+    from silkmill.runner.spool import Piece, Spool
 
 _LOOK_AGAIN_SECONDS = 0.02
 _DRAIN_BYTES = 2 * 1024 * 1024  # both pipes hold no more: what comes beyond is not from the spider's tree
@@ -25,10 +24,10 @@ _DRAIN_BYTES = 2 * 1024 * 1024  # both pipes hold no more: what comes beyond is 
 class Streams:
     """Call `tick` often; `paused` says that the spider is being kept from writing."""
 
-    def __init__(self, directory: str, spec: Spec, selector: BaseSelector) -> None:
-        self.pipes = Pipes(with_stdin=spec["stdin"] == "open")
-        self.spool = Spool(directory, spec["limits"]["spool"])
-        self.recorder = Recorder(spec)
+    def __init__(self, pipes: Pipes, recorder: Recorder, spool: Spool, selector: BaseSelector) -> None:
+        self.pipes = pipes
+        self.recorder = recorder
+        self.spool = spool
         self.paused = False
         self.heard = False  # since the owner last cleared it
         self._selector = selector
