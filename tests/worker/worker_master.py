@@ -9,7 +9,7 @@ import secrets
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from silkmill.domain.version import FileEntry
 from silkmill.ports.link import CancelOrder, Command, Held, Kept, Offer, Registered, Registration, WorkOrder
 
 Fault = Callable[[], None]
+QUICK = Limits(grace_seconds=0.5)
 
 
 @dataclass
@@ -82,7 +83,7 @@ class FakeMaster:
         files: Sequence[FileEntry] = (),
         params: dict[str, Any] | None = None,
         env: dict[str, str] | None = None,
-        limits: Limits = Limits(grace_seconds=0.5),
+        limits: Limits = QUICK,
         config: SpiderConfig | None = None,
     ) -> Stored:
         ref = AttemptRef(str(uuid.uuid4()), 1)
@@ -127,7 +128,9 @@ class FakeMaster:
             if queue is not None:
                 queue.put_nowait(None)
         kept = [kept for held in registration.held if (kept := self._adopt(held))]
-        cancels = [stored.cancel for stored in self.attempts.values() if stored.cancel and not stored.ended.is_set()]
+        cancels = [
+            stored.cancel for stored in self.attempts.values() if stored.cancel and not stored.ended.is_set()
+        ]
         self.registered.set()
         self._leave("register")
         return Registered(self.session, tuple(kept), tuple(cancels))
@@ -258,6 +261,4 @@ class FakeMaster:
 
 
 def _cancelled(order: WorkOrder, cancel: CancelOrder) -> WorkOrder:
-    from dataclasses import replace
-
     return replace(order, cancel=cancel)

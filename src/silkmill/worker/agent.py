@@ -100,7 +100,7 @@ class Agent:
             await self._draining.wait()
             await self._wait_nothing_held()
         await self._place.pool.retire()
-        self._place.directories.remove_spares()
+        self._place.leave_nothing()
 
     def _resume(self, found: list[Found], registered: Registered) -> None:
         kept = {each.ref: each.positions for each in registered.kept}
@@ -228,9 +228,9 @@ class Agent:
         await self._place.directories.remove_expired(self._settings.kept_seconds)
 
     def _make_place(self, clock: Clock) -> Workplace:
-        sockets = socket_folder(self._data)
         walk = self._settings.containment == "walk"
         cgroup_base = "" if walk else find_cgroup_base(digest_of(self._data)) or ""
+        sockets = socket_folder(self._data)
         return Workplace(
             link=self._link,
             session=self._session,
@@ -238,7 +238,8 @@ class Agent:
             clock=clock,
             pool=RunnerPool(_made(self._data / "runners"), sockets, self._settings.max_runners, cgroup_base),
             blobs=BlobCache(self._data / "cache" / "blobs", self._fetch),
-            directories=AttemptDirectories(self._data / "attempts"),
+            directories=AttemptDirectories(self._data / "attempts", self._data / "cache" / "spare"),
+            sockets=sockets,
             sdk=sdk_folder(self._data),
             boot_id=boot_id(),
             cgroup_base=cgroup_base,

@@ -16,7 +16,6 @@ from silkmill.domain.attempt import AttemptRef
 from silkmill.protocol.attemptdir import WORK_DIRECTORY
 
 _KEPT = "kept"  # an empty file; its age is how long the directory has been kept
-_SPARE = ".spare"  # names of emptied directories begin so; no task id does
 _SPARES = 16
 _AT_ONCE = 64  # so many files of one folder are removed without a thread
 
@@ -24,12 +23,14 @@ _AT_ONCE = 64  # so many files of one folder are removed without a thread
 class AttemptDirectories:
     """`<folder>/<task>.<n>`, each with a folder `work`.
 
-    A directory that is empty again waits for the next attempt under another name: making and removing
-    directories is the dearest thing a small task asks of a file system."""
+    A directory that is empty again waits in `spares` for the next attempt: making and removing directories
+    is the dearest thing a small task asks of a file system."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.folder = folder.resolve()
+    def __init__(self, folder: Path, spares: Path) -> None:
+        self.folder = _made(folder)
+        if spares.exists():  # of an agent that was killed
+            shutil.rmtree(spares)
+        self._spare_folder = _made(spares)
         self._spares: list[str] = []
         self._made = 0
 
@@ -69,7 +70,7 @@ class AttemptDirectories:
             if not (_is_as_made(work) and _empty(work, keep="") and _empty(directory, keep=WORK_DIRECTORY)):
                 return False
             self._made += 1
-            spare = f"{self.folder}/{_SPARE}{self._made}"
+            spare = f"{self._spare_folder}/{self._made}"
             os.rename(directory, spare)  # noqa: PTH104
         except OSError:
             return False
@@ -77,9 +78,16 @@ class AttemptDirectories:
         return True
 
 
+def _made(folder: Path) -> Path:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder.resolve()
+
+
 def keep(directory: Path) -> None:
-    """Mark a directory whose attempt is over: nobody adopts it, the cleaning removes it later."""
-    with contextlib.suppress(FileNotFoundError):
+    """Mark a directory whose attempt is over: nobody adopts it, the cleaning removes it later.
+
+    Where that fails the next agent looks at the directory again, and is told that it is stale."""
+    with contextlib.suppress(OSError):
         (directory / _KEPT).touch()
 
 
@@ -96,11 +104,7 @@ async def remove(directory: Path) -> None:
 def _is_as_made(path: str) -> bool:
     """A spider may have replaced its working directory, or changed who may use it."""
     status = os.lstat(path)
-    return (
-        stat.S_ISDIR(status.st_mode)
-        and stat.S_IMODE(status.st_mode) == 0o700
-        and status.st_uid == os.getuid()
-    )
+    return status.st_mode == stat.S_IFDIR | stat.S_IRWXU and status.st_uid == os.getuid()
 
 
 def _remove_small(path: str) -> bool:
@@ -117,15 +121,15 @@ def _remove_small(path: str) -> bool:
 
 
 def _empty(path: str, *, keep: str) -> bool:
-    """Remove what is in a folder but `keep`; False when there is too much to do it at once. Raises OSError."""
+    """Remove what is in a folder but `keep`; False when there is too much for once. Raises OSError."""
     with os.scandir(path) as entries:
-        found = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries if entry.name != keep]
+        found = [entry for entry in entries if entry.name != keep]
     if len(found) > _AT_ONCE:
         return False
-    for child, is_directory in found:
-        if not is_directory:
-            os.unlink(child)  # noqa: PTH108
-        elif not _remove_small(child):
+    for entry in found:
+        if not entry.is_dir(follow_symlinks=False):
+            os.unlink(entry.path)  # noqa: PTH108
+        elif not _remove_small(entry.path):
             return False
     return True
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,12 +28,20 @@ class Workplace:
     pool: RunnerPool
     blobs: BlobCache
     directories: AttemptDirectories
+    sockets: Path
     sdk: Path
     boot_id: str
     cgroup_base: str
 
     def directory_of(self, ref: AttemptRef) -> Path:
         return self.directories.path(ref)
+
+    def leave_nothing(self) -> None:
+        """Remove what was made for runners and attempts outside of them, when none is left."""
+        self.directories.remove_spares()
+        for folder in (str(self.sockets), self.cgroup_base):
+            with contextlib.suppress(OSError):  # something is still in it: the next agent's business
+                os.rmdir(folder)  # noqa: PTH106
 
     def group_of(self, ref: AttemptRef) -> str | None:
         """The cgroup a runner puts this attempt into."""
