@@ -52,9 +52,8 @@ def parse_needle(expression: str) -> Needle:
 async def search(log: Log, needle: Needle, start: int, stream: bytes | None) -> AsyncIterator[Hit]:
     """Hits from `start` on, in order. A line that was cut at 64 KiB is searched piece by piece.
 
-    Of a merged log only those blocks are read that may hold the longer words of a plain needle."""
-    matches = _matcher(needle)
-    literal = needle if isinstance(needle, bytes) else b""
+    Of a merged log only those blocks are read that may hold the longer words which the needle requires."""
+    matches, literal = _matcher(needle), _required(needle)
     async for offset, end in _spans(log, start, looked_up(literal)):
         while offset < end:
             page = await next_page(log, offset, min(WINDOW_BYTES, end - offset))
@@ -92,6 +91,19 @@ def _matcher(needle: Needle) -> Callable[[bytes], bool]:
     if isinstance(needle, bytes):
         return lambda text: needle in text
     return lambda text: needle.search(text, 0, EXPRESSION_BYTES) is not None
+
+
+def _required(needle: Needle) -> bytes:
+    """Text that is in every match: the longest run of plain bytes; nothing when letter case is free."""
+    if isinstance(needle, bytes):
+        return needle
+    if needle.flags & re.IGNORECASE:
+        return b""
+    runs = [b""]
+    for operator, argument in _parser.parse(needle.pattern, needle.flags):
+        plain = operator is _parser.LITERAL
+        runs = [*runs[:-1], runs[-1] + bytes([argument])] if plain else [*runs, b""]
+    return max(runs, key=len)
 
 
 _SPECIAL = re.compile(rb"[.^$*+?{}\[\]\\|()]").search

@@ -1,0 +1,99 @@
+"""Expressions that search takes, refuses, and gives up on; and the filter that spares it blocks."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from silkmill.domain.errors import BadInput
+from silkmill.master.logs import grams, parse_needle, search
+from silkmill.master.logs.pages import LogPage
+from silkmill.protocol.logframe import frame_line
+
+
+@pytest.mark.parametrize("plain", ["error", "item 12/34", "größe", 'x="1"', ""])
+def test_plain_text_stays_bytes(plain: str) -> None:
+    assert parse_needle(plain) == plain.encode()
+
+
+@pytest.mark.parametrize(
+    "expression", ["a+b*", r"\d{4}-\d\d", "(foo|bar)+", "^x$", "(ab){3}c*", r"(?i)error", "[a-z]+ .*"]
+)
+def test_usual_expressions_are_taken(expression: str) -> None:
+    needle = parse_needle(expression)
+    assert isinstance(needle, re.Pattern)
+    assert needle.pattern == expression.encode()
+
+
+@pytest.mark.parametrize(
+    "expression", ["(a+)+", "(a*)*b", "((ab?)c)+", r"(\w+\s*)*$", "(x|(a+))+", "(?:a{1,5}){2,}", "((a+?)b)*"]
+)
+def test_a_repeat_inside_a_repeat_is_refused(expression: str) -> None:
+    with pytest.raises(BadInput, match="repeat inside") as refused:
+        parse_needle(expression)
+    assert refused.value.field == "grep"
+
+
+@pytest.mark.parametrize("expression", ["(", "[", "*", "a**", "(?P<x>"])
+def test_a_broken_expression_is_bad_input(expression: str) -> None:
+    with pytest.raises(BadInput, match="cannot be used"):
+        parse_needle(expression)
+
+
+def test_a_slow_expression_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "SLOW_SECONDS", 0.0)
+    data = frame_line(b"stdout", b"x" * 100, 1)
+    with pytest.raises(BadInput, match="too slow"):
+        search._hits(LogPage(0, data, len(data), True), None, b"", lambda text: True)
+
+
+def test_an_expression_sees_the_beginning_of_a_line_only() -> None:
+    matches = search._matcher(re.compile(b"x.*y"))
+    assert matches(b"x" + b"." * 2000 + b"y")
+    assert not matches(b"x" + b"." * 3000 + b"y")
+
+
+@pytest.mark.parametrize(
+    ("expression", "required"),
+    [
+        ("page \\d+ failed", b" failed"),
+        ("^abc|def", b""),
+        ("(?i)error", b""),
+        ("a.bcd+", b"bc"),
+        ("x\\.yz", b"x.yz"),
+    ],
+)
+def test_what_an_expression_requires(expression: str, required: bytes) -> None:
+    assert search._required(re.compile(expression.encode())) == required
+
+
+_TEXTS = st.lists(
+    st.binary(max_size=40) | st.text("ab1_ -", max_size=40).map(str.encode), min_size=8, max_size=20
+)
+
+
+@given(blocks=_TEXTS, data=st.data())
+def test_the_filter_never_hides_a_block(blocks: list[bytes], data: st.DataObject) -> None:
+    block = data.draw(st.integers(0, len(blocks) - 1))
+    begin = data.draw(st.integers(0, len(blocks[block])))
+    literal = blocks[block][begin : data.draw(st.integers(begin, len(blocks[block])))]
+    built = grams.SectionFilter()
+    for text in blocks:
+        built.add(text)
+    rows, _, matrix = built.finish()
+    width = grams.row_bytes(len(blocks))
+    assert len(matrix) == rows * width
+    for value in grams.looked_up(literal):
+        row = matrix[(value & (rows - 1)) * width :][:width]
+        assert int.from_bytes(row, "little") >> block & 1
+
+
+def test_a_block_of_random_letters_is_always_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grams, "MOST_GRAMS", 10)
+    built = grams.SectionFilter()
+    for text in (b"short words", b"averyveryverylongword", *[b""] * 6):
+        built.add(text)
+    assert built.finish()[1] == 0b10
