@@ -1,4 +1,4 @@
-"""The API over a whole master without sockets: a real store, bucket and master parts; the agent is the test."""
+"""The API over a whole master without sockets: a real store, bucket and master parts; the test is the agent."""
 
 from __future__ import annotations
 

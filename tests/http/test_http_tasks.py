@@ -8,16 +8,25 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.http.problems import assert_problem
 from tests.support.master_rig import Agent, Rig
 
 from silkmill.client import AsyncClient, Problem
 
-SHOW = """id project spider version state phase reason priority params tags node attempt attempts error_class
-exit_code signal traceback retry_of next_attempt_at progress stats items log_bytes created_at started_at
-finished_at""".split()
-STATS = "wait_ms runtime_ms items items_per_minute errors log_lines log_bytes rss_bytes cpu_seconds".split()
-ATTEMPT = """number node phase outcome error_class reason exit_code signal accepted started_at finished_at items
-log_bytes""".split()
+SHOW = [
+    *("id", "project", "spider", "version", "state", "phase", "reason", "priority", "params", "tags", "node"),
+    *("attempt", "attempts", "error_class", "exit_code", "signal", "traceback", "retry_of"),
+    *("next_attempt_at", "progress", "stats", "items", "log_bytes", "created_at", "started_at"),
+    "finished_at",
+]
+STATS = [
+    *("wait_ms", "runtime_ms", "items", "items_per_minute", "errors", "log_lines", "log_bytes"),
+    *("rss_bytes", "cpu_seconds"),
+]
+ATTEMPT = [
+    *("number", "node", "phase", "outcome", "error_class", "reason", "exit_code", "signal", "accepted"),
+    *("started_at", "finished_at", "items", "log_bytes"),
+]
 
 
 async def ended_task(rig: Rig, agent: Agent) -> str:
@@ -225,14 +234,3 @@ async def test_why_names_what_a_task_waits_for(rig: Rig, client: AsyncClient) ->
     assert (await client.why(task.id))["waits_for"] == "dispatch"
     later = await rig.submit()
     assert "1 tasks" in (await client.why(later.id))["text"]
-
-
-def assert_problem(answer: httpx.Response, status: int, field: str | None = None) -> dict[str, Any]:
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem: dict[str, Any] = answer.json()
-    assert answer.status_code == problem["status"] == status, problem
-    assert set(problem) == {"title", "status", "detail", "field", "remedy"}
-    assert problem["title"] and problem["detail"] and problem["remedy"]
-    if field is not None:
-        assert problem["field"] == field, problem
-    return problem

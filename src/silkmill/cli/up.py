@@ -31,11 +31,13 @@ def command(listen: str | None, max_runners: int | None, data: Path) -> int:
         raise BadInput(
             f"silkmill runs spiders on Linux only, not on {sys.platform}", remedy="use a Linux host"
         )
+    import uvloop
+
     from silkmill.settings import load_settings
 
     settings = load_settings(data, listen=listen, max_runners=max_runners)
     refuse_foreign_address(settings.host)
-    asyncio.run(_serve(settings))
+    uvloop.run(_serve(settings))
     return Exit.DONE
 
 

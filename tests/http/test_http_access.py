@@ -1,0 +1,96 @@
+"""Who is let in: the token on every route, the Host, the size of a body."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from tests.http.conftest import TOKEN, app_of
+from tests.http.problems import assert_problem
+from tests.support.master_rig import Rig
+
+from silkmill.adapters.store.memory import MemoryStore
+
+OPEN = {"/healthz", "/readyz", "/api/v1/healthz", "/api/v1/readyz"}
+
+
+def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
+    for path, methods in app.openapi()["paths"].items():
+        yield from ((method.upper(), path) for method in methods)
+
+
+ROUTES = sorted(routes(app_of(Rig(MemoryStore()))))
+
+
+def test_nothing_is_beside_the_closed_router_and_the_probes(app: FastAPI) -> None:
+    """Each of the three is an included router; what is added to the application itself would be open."""
+    assert len(app.routes) == 3
+
+
+def test_there_are_routes() -> None:
+    assert len(ROUTES) > 20
+    assert {path for _, path in ROUTES} >= OPEN | {"/api/v1/tasks", "/api/v1/blobs/{sha256}"}
+
+
+@pytest.mark.parametrize(("method", "path"), [route for route in ROUTES if route[1] not in OPEN])
+@pytest.mark.parametrize("given", [None, "Bearer wrong", f"Basic {TOKEN}", "Bearer", f"Bearer {TOKEN}x"])
+async def test_a_route_is_closed_without_the_token(
+    http: httpx.AsyncClient, method: str, path: str, given: str | None
+) -> None:
+    del http.headers["authorization"]
+    headers = {} if given is None else {"Authorization": given}
+    answer = await http.request(method, path, headers=headers)
+    assert_problem(answer, 401)
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("path", sorted(OPEN))
+async def test_probes_are_open(http: httpx.AsyncClient, path: str) -> None:
+    del http.headers["authorization"]
+    assert (await http.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:6810", "127.0.0.1.evil.example", "", "[::2]:80"]
+)
+async def test_a_foreign_host_is_refused(http: httpx.AsyncClient, host: str) -> None:
+    assert_problem(await http.get("/api/v1/tasks", headers={"Host": host}), 421, "Host")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:6810", "localhost:99", "[::1]:6810", "LOCALHOST"])
+async def test_the_loopback_has_several_names(http: httpx.AsyncClient, host: str) -> None:
+    assert (await http.get("/api/v1/tasks", headers={"Host": host})).status_code == 200
+
+
+async def test_a_body_over_the_limit_is_refused(http: httpx.AsyncClient) -> None:
+    assert_problem(await http.post("/api/v1/tasks", content=b"x" * (4 << 20) + b"x"), 413)
+
+
+async def test_a_body_of_unknown_length_is_cut_off(http: httpx.AsyncClient) -> None:
+    taken = 0
+
+    async def endless():  # type: ignore[no-untyped-def]
+        nonlocal taken
+        for _ in range(100):
+            taken += 1
+            yield b"x" * (1 << 20)
+
+    assert_problem(await http.post("/api/v1/tasks", content=endless()), 413)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/api/v1/nothing", 404), ("GET", "/", 404), ("DELETE", "/api/v1/tasks", 405)],
+)
+async def test_unknown_routes_are_problems_too(
+    http: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
+    assert_problem(await http.request(method, path), status)
+
+
+async def test_a_defect_is_a_problem_and_tells_no_secret(http: httpx.AsyncClient, app: FastAPI) -> None:
+    app.state.parts = None
+    problem = assert_problem(await http.get("/api/v1/tasks"), 500)
+    assert TOKEN not in str(problem)
