@@ -21,7 +21,8 @@ import uuid
 from collections.abc import Mapping, Set
 from typing import Any, Dict, Optional
 
-MAX_DEPTH = 512
+_MAX_DEPTH = 511
+_TOO_DEEP = "the value is nested too deeply; does it contain itself?"
 _AS_THEY_ARE = (str, int, bool, type(None))
 _AS_TEXT = (decimal.Decimal, uuid.UUID, pathlib.PurePath)
 _DATES = (datetime.date, datetime.time)
@@ -41,11 +42,11 @@ def encode_object(item: Any) -> bytes:
 
 def encode(value: Any) -> bytes:
     """The JSON of any value, UTF-8. Raises `TypeError` and `ValueError` like `encode_object`."""
-    plain = _plain(value, 0)
     try:
-        text = _encode(plain)
-    except ValueError:
-        text = _encode_with_long_integers(plain)
+        plain = _plain(value, 0)
+        text = _to_text(plain)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:
@@ -69,10 +70,13 @@ def members_of(value: Any) -> Optional[Mapping[Any, Any]]:
     return None
 
 
-def _encode_with_long_integers(plain: Any) -> str:
-    """Python refuses to write an integer of more than 4,300 digits unless it is told that this is meant."""
-    if not hasattr(sys, "set_int_max_str_digits"):
+def _to_text(plain: Any) -> str:
+    try:
         return _encode(plain)
+    except ValueError:
+        if not hasattr(sys, "set_int_max_str_digits"):
+            raise
+    # Python refuses to write an integer of more than 4,300 digits unless it is told that this is meant.
     limit = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
     try:
@@ -87,8 +91,8 @@ def _plain(value: Any, depth: int) -> Any:
         return value
     if kind is float:
         return value if math.isfinite(value) else None
-    if depth > MAX_DEPTH:
-        raise ValueError("an item may nest at most %d levels deep; does it contain itself?" % MAX_DEPTH)
+    if depth > _MAX_DEPTH:
+        raise ValueError(_TOO_DEEP)
     if isinstance(value, (list, tuple, Set)) and not hasattr(value, "_asdict"):
         return [_plain(element, depth + 1) for element in value]
     members = members_of(value)

@@ -159,6 +159,11 @@ def test_all_digits_of_an_integer_stay():
     assert items_of(decode(insert(item) + b"\n" + insert(b"[" + item + b"]") + b"\n")[1]) == [item, item]
 
 
+def test_a_number_longer_than_the_scanned_window_is_one_number():
+    line = b'{"n":' + b"7" * 200_000 + b',"type":"LOG","payload":{}}'
+    assert decode(line + b"\n")[1] == [Log(b"{}")]
+
+
 def test_surrogate_pairs_and_nul_are_kept():
     item = rb'{"a":"\ud83d\ude00 \\ud800 \u0000"}'
     assert items_of(decode(insert(item))[1]) == [item]

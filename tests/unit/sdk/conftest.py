@@ -1,0 +1,37 @@
+"""Spiders for the SDK tests."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sdk_spider import Said, package_folder, read_all, start
+
+
+@pytest.fixture(scope="session")
+def sdk_folder() -> Iterator[Path]:
+    folder = package_folder()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def run_spiders(sdk_folder: Path, tmp_path: Path) -> Callable[..., Said]:
+    """Runs `count` processes of a script that share one stdout, and decodes it."""
+
+    def run(script: str, count: int = 1) -> Said:
+        path = tmp_path / "spider.py"
+        path.write_text(script)
+        reader, writer = os.pipe()
+        spiders = [
+            start(path, sdk_folder, str(number), stdin=subprocess.DEVNULL, stdout=writer)
+            for number in range(count)
+        ]
+        os.close(writer)
+        said = read_all(reader)
+        assert [spider.wait(30) for spider in spiders] == [0] * count
+        return said
+
+    return run
