@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from silkmill.adapters.bucket import memory_bucket
 from silkmill.adapters.local_link import LocalLink
 from silkmill.domain.attempt import AttemptRef
+from silkmill.domain.errors import Unavailable
 from silkmill.domain.outcome import Facts
 from silkmill.domain.states import Phase
 from silkmill.domain.task import Task
@@ -32,6 +33,7 @@ from silkmill.ports.bucket import Bucket
 from silkmill.ports.link import Command, Held, Registered, Registration, WorkOrder
 from silkmill.ports.store import Store
 
+Answer = TypeVar("Answer")
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SPIDER_TOML = 'name = "news"\ncommand = "/bin/true"\n'
 
@@ -139,6 +141,11 @@ class Agent:
         await self.rig.link.start(self.session, ref, pid, self.rig.clock.now())
         return ref
 
+    async def running(self, **submitted: Any) -> AttemptRef:
+        """The first attempt of a new task, its spider running."""
+        await self.rig.submit(**submitted)
+        return await self.started()
+
     async def completing(self) -> AttemptRef:
         ref = await self.started()
         await self.rig.link.exit(self.session, ref)
@@ -162,3 +169,13 @@ class Agent:
 
     def held(self, ref: AttemptRef, phase: Phase = Phase.EXECUTING) -> Held:
         return Held(ref, phase, 4711, self.rig.clock.now())
+
+
+async def repeated(call: Callable[[], Awaitable[Answer]]) -> Answer:
+    """What an agent does while no master answers: the same call again."""
+    for _ in range(10):
+        try:
+            return await call()
+        except Unavailable:
+            continue
+    raise AssertionError("never answered")
