@@ -156,9 +156,14 @@ def read_json(path: str) -> Any | None:
     """The value in the file at `path`, or None when there is no such file."""
     try:
         with open(path, "rb", buffering=0) as file:
-            return json.loads(file.read())
+            return json.loads(file.read(), parse_int=_parse_integer)
     except FileNotFoundError:
         return None
+
+
+def _parse_integer(text: str) -> int | str:
+    """A spider may send an integer that is longer than Python reads (4,300 digits): it stays a string."""
+    return int(text) if len(text) < 4300 else text
 
 
 def write_spec(directory: str, spec: Spec) -> None:

@@ -17,15 +17,14 @@ class Stopping:
     """Says which step is due. Pure: it is told the time and does nothing itself."""
 
     def __init__(self, grace: float) -> None:
-        self._grace = grace
-        self._steps: list[tuple[Step, float]] = []
         self.due_at = NEVER
+        self._grace = grace
+        self._killing = False
+        self._steps: list[tuple[Step, float]] = []
 
     @property
     def begun(self) -> bool:
-        return self.due_at < NEVER or self.killing
-
-    killing = False
+        return self.due_at < NEVER or self._killing
 
     def begin(self, now: float, can_ask: bool) -> None:
         """Start with the first step now; `can_ask`: the spider said that it listens for CANCEL."""
@@ -38,7 +37,7 @@ class Stopping:
 
     def force(self, now: float) -> None:
         """Skip the graces: kill is the next step."""
-        if not self.killing:
+        if not self._killing:
             self._steps = [("kill", 0.0)]
             self.due_at = now
 
@@ -47,6 +46,6 @@ class Stopping:
         if now < self.due_at:
             return None
         step, grace = self._steps.pop(0)
-        self.killing = step == "kill"
-        self.due_at = NEVER if self.killing else now + grace
+        self._killing = step == "kill"
+        self.due_at = NEVER if self._killing else now + grace
         return step

@@ -1,0 +1,151 @@
+"""The attempt directory: files replaced as a whole, streams read across segments, torn tails mended."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from silkmill.protocol import attemptdir
+from silkmill.protocol.logframe import frame_line, parse_frames
+
+NOW = 1_700_000_000_123_456_789
+SPEC: Any = {
+    "version": 1,
+    "task": "t",
+    "attempt": 2,
+    "argv": ["true", "\udcff é \n"],
+    "env": {"A": ""},
+    "cwd": "/",
+    "nonce": "n",
+    "boot_id": "b",
+    "ipc": "open",
+    "stdin": "null",
+    "limits": {"runtime": 0.0, "stall": 1, "grace": 10.0, "items": 0, "spool": 0},
+    "containment": "auto",
+}
+
+
+def test_a_spec_comes_back_with_arguments_that_are_not_utf8(tmp_path: Path) -> None:
+    attemptdir.write_spec(str(tmp_path), SPEC)
+    assert attemptdir.read_spec(str(tmp_path)) == SPEC
+    assert [path.name for path in tmp_path.iterdir()] == ["spec.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "no such file"),
+        ("", "Expecting value"),
+        ("[]", "not an object"),
+        (json.dumps(SPEC | {"version": 2}), "version 2"),
+        (json.dumps(SPEC | {"argv": "true"}), "argv is 'true'"),
+        (json.dumps(SPEC | {"limits": {}}), "runtime is None"),
+        (json.dumps({key: value for key, value in SPEC.items() if key != "cwd"}), "cwd is None"),
+    ],
+)
+def test_a_bad_spec_says_what_is_wrong(tmp_path: Path, content: str | None, why: str) -> None:
+    if content is not None:
+        (tmp_path / "spec.json").write_text(content)
+    with pytest.raises(attemptdir.BadSpec) as caught:
+        attemptdir.read_spec(str(tmp_path))
+    assert str(caught.value).startswith(f"{tmp_path}/spec.json: ")
+    assert why in str(caught.value)
+
+
+def test_what_is_not_there_yet_is_none(tmp_path: Path) -> None:
+    assert attemptdir.read_outcome(str(tmp_path)) is None
+    assert attemptdir.read_status(str(tmp_path)) is None
+    assert attemptdir.list_segments(str(tmp_path), "log") == []
+    assert attemptdir.stream_size(str(tmp_path), "items") == 0
+    assert attemptdir.read_stream(str(tmp_path), "log", 0, 10) == b""
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    attemptdir.write_json(str(path), {"n": 1})
+    with pytest.raises(TypeError):
+        attemptdir.write_json(str(path), {"n": object()})
+    assert json.loads(path.read_text()) == {"n": 1}
+
+
+def test_a_status_with_an_integer_of_any_length_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "status.json").write_text('{"status":{"n":' + "7" * 6000 + ',"small":7},"errors":0}')
+    status = attemptdir.read_status(str(tmp_path))
+    assert status is not None
+    assert status["status"] == {"n": "7" * 6000, "small": 7}
+
+
+def write_segments(directory: Path, stream: str, segments: list[bytes]) -> None:
+    first = 0
+    for content in segments:
+        (directory / f"{stream}.{first}").write_bytes(content)
+        first += len(content)
+
+
+def test_segments_are_listed_in_the_order_of_their_offsets(tmp_path: Path) -> None:
+    for name in ("log.100", "log.20", "log.0", "items.0", "log.new", "logs.1", "log.1x", "work"):
+        (tmp_path / name).write_bytes(b"12345")
+    found = attemptdir.list_segments(str(tmp_path), "log")
+    assert [(segment.first, segment.size, segment.end) for segment in found] == [
+        (0, 5, 5),
+        (20, 5, 25),
+        (100, 5, 105),
+    ]
+    assert attemptdir.stream_size(str(tmp_path), "log") == 105
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=5),
+    st.integers(0, 120),
+    st.integers(0, 60),
+)
+def test_a_stream_is_read_across_segments(
+    tmp_path_factory: pytest.TempPathFactory, segments: list[bytes], offset: int, limit: int
+) -> None:
+    directory = tmp_path_factory.mktemp("attempt")
+    write_segments(directory, "items", segments)
+    assert (
+        attemptdir.read_stream(str(directory), "items", offset, limit) == b"".join(segments)[offset:][:limit]
+    )
+
+
+def test_reading_what_was_unlinked_is_an_error(tmp_path: Path) -> None:
+    write_segments(tmp_path, "log", [b"abc", b"def"])
+    (tmp_path / "log.0").unlink()
+    assert attemptdir.read_stream(str(tmp_path), "log", 3, 10) == b"def"
+    with pytest.raises(FileNotFoundError):
+        attemptdir.read_stream(str(tmp_path), "log", 2, 10)
+
+
+@pytest.mark.parametrize("kept", range(50))
+def test_a_torn_log_is_completed_and_never_cut(tmp_path: Path, kept: int) -> None:
+    whole, torn = frame_line(b"stdout", b"whole", NOW), frame_line(b"stderr", b"torn", NOW)[:kept]
+    write_segments(tmp_path, "log", [whole, whole + torn])
+    for _ in range(2):  # a repeat changes nothing
+        attemptdir.repair_tails(str(tmp_path))
+        log = attemptdir.read_stream(str(tmp_path), "log", 0, 1000)
+        assert log.startswith(whole + whole + torn)
+        assert len(list(parse_frames(log))) == log.count(b"\n") == (3 if torn else 2)
+    attemptdir.append_log(str(tmp_path), whole)
+    assert list(parse_frames(attemptdir.read_stream(str(tmp_path), "log", 0, 1000)))[-1].text == b"whole"
+
+
+@pytest.mark.parametrize("torn", [b"", b"{", b'{"n":3}', b"x" * 200_000])
+def test_a_torn_item_is_dropped(tmp_path: Path, torn: bytes) -> None:
+    write_segments(tmp_path, "items", [b'{"n":1}\n', b'{"n":2}\n' + torn])
+    for _ in range(2):
+        attemptdir.repair_tails(str(tmp_path))
+        assert attemptdir.read_stream(str(tmp_path), "items", 0, 1 << 20) == b'{"n":1}\n{"n":2}\n'
+
+
+def test_an_attempt_that_never_wrote_gets_its_closing_line(tmp_path: Path) -> None:
+    attemptdir.repair_tails(str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+    line = frame_line(b"system", b"runner lost", NOW)
+    attemptdir.append_log(str(tmp_path), line)
+    assert (tmp_path / "log.0").read_bytes() == line
