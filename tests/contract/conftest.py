@@ -1,22 +1,15 @@
-"""Every store there is, so that a contract test runs on each and does not ask which."""
+"""A store of each kind, so that a contract test runs on each and does not ask which."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from stores_under_test import STORES
 
-from silkmill.adapters.store.memory import MemoryStore
-from silkmill.adapters.store.sqlite import SqliteStore
 from silkmill.ports.store import Store
 from silkmill.runtime import faults
-
-STORES: dict[str, Callable[[Path], AbstractContextManager[Store]]] = {
-    "memory": lambda folder: nullcontext(MemoryStore()),
-    "sqlite": lambda folder: SqliteStore.open(folder / "silkmill.db"),
-}
 
 
 @pytest.fixture(params=STORES)

@@ -1,0 +1,158 @@
+"""SQLite alone: the schema of a new file, of a migrated one, and the plans that its queries get."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from silkmill.adapters.store import migrations, schema, statements
+from silkmill.adapters.store.migrations import run
+from silkmill.adapters.store.sqlite import SqliteStore
+from silkmill.domain.states import State
+from silkmill.ports.store import TaskFilter
+
+WITHOUT_CHANGE = {"limit": 1, "now": 1, "first": 0, "before": 0, "after": "", "ids": "[]"}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "silkmill.db"
+
+
+def schema_of(path: Path) -> dict[str, Any]:
+    """Columns of every table and text of every index."""
+    with closing(sqlite3.connect(path)) as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        columns = {name: database.execute(f"PRAGMA table_xinfo({name})").fetchall() for name in tables}
+        stored = {
+            name: (" ".join(text.split()) if text else None, without_rowid)
+            for name, text, without_rowid in database.execute(
+                "SELECT name, iif(type = 'index', sql, NULL), sql LIKE '%WITHOUT ROWID%' FROM sqlite_master"
+            )
+        }
+        pulse = database.execute("SELECT * FROM pulse").fetchall()
+    return {"columns": columns, "stored": stored, "pulse": pulse}
+
+
+def test_migrations_lead_to_the_schema_of_a_new_file(tmp_path: Path) -> None:
+    new, migrated = tmp_path / "new.db", tmp_path / "migrated.db"
+    schema.bring_to_head(new)
+    run(migrated)
+    assert schema_of(migrated) == schema_of(new)
+
+
+def test_the_newest_migration_is_the_head() -> None:
+    versions = Path(migrations.__file__).parent / "versions"
+    assert max(file.name.partition("_")[0] for file in versions.glob("*.py")) == schema.HEAD
+
+
+def test_an_older_file_is_migrated_when_it_is_opened(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    schema.bring_to_head(path)
+    migrated: list[Path] = []
+    monkeypatch.setattr(schema, "upgrade", migrated.append)
+    schema.bring_to_head(path)
+    assert migrated == []
+    monkeypatch.setattr(schema, "HEAD", "0002")
+    schema.bring_to_head(path)
+    assert migrated == [path]
+
+
+def test_migrating_is_all_or_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("alembic.operations.Operations.bulk_insert", fail)
+    with pytest.raises(KeyboardInterrupt):
+        schema.upgrade(path)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT name FROM sqlite_master").fetchall() == []
+    monkeypatch.undo()
+    schema.upgrade(path)
+
+
+def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
+    schema.bring_to_head(path)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+    with pytest.raises(schema.NewerSchema, match="9999"), SqliteStore.open(path):
+        pass
+
+
+def test_opening_does_not_load_alembic(path: Path) -> None:
+    code = (
+        "import sys, pathlib\n"
+        "from silkmill.adapters.store.sqlite import SqliteStore\n"
+        "for _ in range(2):\n"
+        "    with SqliteStore.open(pathlib.Path(sys.argv[1])): pass\n"
+        "assert 'alembic' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, env=dict(os.environ))
+
+
+@pytest.fixture
+def plan(path: Path) -> Iterator[Any]:
+    """How SQLite would run a statement, as one line."""
+    schema.bring_to_head(path)
+    with closing(sqlite3.connect(path)) as database:
+        yield lambda text, parameters: " · ".join(
+            row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {text}", parameters)
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("PENDING_HEADS", "tasks_waiting"),
+        ("OPEN_ATTEMPTS", "tasks_with_open_attempt"),
+        ("DUE_CREATED", "tasks_to_release"),
+        ("NEXT_CREATED_AT", "tasks_to_release"),
+        ("DUE_UPKEEP", "tasks_for_upkeep"),
+        ("TAIL", "task_id=? AND attempt=?"),
+        ("ITEMS", "task_id=? AND attempt=? AND ordinal>?"),
+        ("RECORDS", "kind=? AND key>?"),
+    ],
+)
+def test_a_query_follows_its_index_in_its_order(plan: Any, name: str, index: str) -> None:
+    names = ("task_id", "attempt", "kind")
+    how = plan(getattr(statements, name), WITHOUT_CHANGE | {f"if_{name}": 1 for name in names})
+    assert index in how
+    assert "TEMP B-TREE" not in how
+
+
+@pytest.mark.parametrize(
+    ("where", "index"),
+    [
+        (TaskFilter(), "sqlite_autoindex_tasks_1"),
+        (TaskFilter(states=(State.ERROR,)), "tasks_by_state"),
+        (TaskFilter(spider="news"), "tasks_by_spider"),
+        (TaskFilter(spider="news", project="default"), "tasks_by_spider"),
+        (TaskFilter(group="g"), "tasks_by_group"),
+        (TaskFilter(tag="daily"), "PRIMARY KEY (tag=?)"),
+    ],
+)
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_a_list_follows_its_index_in_its_order(
+    plan: Any, where: TaskFilter, index: str, newest_first: bool
+) -> None:
+    how = plan(*statements.tasks_matching(where, 10, "x", newest_first))
+    assert index in how
+    assert "TEMP B-TREE" not in how
+
+
+def test_the_end_of_an_id_is_looked_up(plan: Any) -> None:
+    assert "tasks_by_id_end" in plan(
+        *statements.tasks_matching(TaskFilter(id_suffix="abcdef"), 10, None, True)
+    )
+
+
+def test_counting_by_state_reads_an_index_only(plan: Any) -> None:
+    assert "COVERING INDEX tasks_by_state" in plan(*statements.count_matching(TaskFilter()))
