@@ -121,12 +121,13 @@ class Agent:
     commands: AsyncIterator[Command] = field(init=False)
 
     async def register(self, *held: Held) -> Registered:
-        registered = await self.rig.link.register(
-            Registration(self.node, self.node, self.boot_id, self.max_runners, held, embedded=True)
-        )
+        registered = await self.rig.link.register(self.registration(*held))
         self.session = registered.session
         self.commands = self.rig.link.commands(self.session)
         return registered
+
+    def registration(self, *held: Held) -> Registration:
+        return Registration(self.node, self.node, self.boot_id, self.max_runners, held, embedded=True)
 
     async def offered(self) -> AttemptRef:
         """Let the dispatcher place, and take the offer that it pushes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from silkmill.domain.attempt import AttemptRef, Positions
@@ -62,12 +63,14 @@ class Tasks:
             task = kept or await self.get(task_id)
             try:
                 changed = decide(task)
-                return task if changed is None else await self._commit(self._store.swap, task, changed)
-            except Conflict:
-                pass
+                if changed is None:
+                    return task
             except SilkmillError:
                 if kept is None:
                     raise
+            else:
+                with suppress(Conflict):
+                    return await self._commit(self._store.swap, task, changed)
             self._open.pop(task_id, None)
             kept = None
 
