@@ -167,6 +167,10 @@ class RunnerDriver:
     def open_descriptors(self) -> int:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def peak_kib(self) -> int:
         """The most memory the runner has ever had (VmHWM)."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()

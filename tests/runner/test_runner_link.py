@@ -123,6 +123,7 @@ def test_a_bad_spec_is_refused(runner: RunnerDriver, change: dict[str, Any], why
     attempt = runner.make_attempt(["true"])
     spec = json.loads((attempt.directory / "spec.json").read_text())
     (attempt.directory / "spec.json").write_text(json.dumps(spec | change))
+    hello(runner)
     before = runner.open_descriptors()
     runner.send(op="run", dir=str(attempt.directory))
     assert why in runner.wait_event("refused")["why"]

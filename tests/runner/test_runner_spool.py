@@ -179,6 +179,9 @@ def test_a_spider_on_a_full_disk_can_be_killed(runner: RunnerDriver, small_disk:
     wait_blocked(attempt)
     runner.send(op="cancel", force=True)
     runner.wait_event("exited")
+    before = runner.cpu_seconds()
+    threading.Event().wait(0.5)
+    assert runner.cpu_seconds() - before < 0.1, "it waits for the disk without spinning"
     (small_disk / "filler").unlink()
     runner.wait_event("done")
     assert attempt.outcome()["signal"] == 9

@@ -101,6 +101,15 @@ OUTCOME_FILE = "outcome.json"
 WORK_DIRECTORY = "work"
 
 
+def _parse_integer(text: str) -> int | str:
+    """A spider may send an integer that is longer than Python reads (4,300 digits): it stays a string."""
+    return int(text) if len(text) < 4300 else text
+
+
+# Made once: json.dumps and json.loads make new ones for each call with options.
+_encoder = json.JSONEncoder(separators=(",", ":"))
+_decoder = json.JSONDecoder(parse_int=_parse_integer)
+
 _NUMBER = (int, float)
 _LIMITS_SHAPE = {"runtime": _NUMBER, "stall": _NUMBER, "grace": _NUMBER, "items": int, "spool": int}
 _SPEC_SHAPE = {
@@ -132,7 +141,7 @@ def directory_name(task: str, attempt: int) -> str:
 
 def encode(value: object) -> bytes:
     """JSON in ASCII: escapes keep what UTF-8 cannot say (an argument that is not UTF-8)."""
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
+    return _encoder.encode(value).encode("ascii")
 
 
 def write_json(path: str, value: object) -> None:
@@ -156,14 +165,9 @@ def read_json(path: str) -> Any | None:
     """The value in the file at `path`, or None when there is no such file."""
     try:
         with open(path, "rb", buffering=0) as file:
-            return json.loads(file.read(), parse_int=_parse_integer)
+            return _decoder.decode(file.read().decode())
     except FileNotFoundError:
         return None
-
-
-def _parse_integer(text: str) -> int | str:
-    """A spider may send an integer that is longer than Python reads (4,300 digits): it stays a string."""
-    return int(text) if len(text) < 4300 else text
 
 
 def write_spec(directory: str, spec: Spec) -> None:

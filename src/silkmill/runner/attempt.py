@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from silkmill.protocol.attemptdir import Spec
     from silkmill.runner.containment import ProcessTree
 
-    Announce = Callable[[str, dict[str, Any]], None]
+    Announce = Callable[[str, dict[str, Any]], bool]
 
 _CANCEL_MESSAGE = b'{"type":"CANCEL","payload":{"grace_seconds":%d}}\n' % ASK_SECONDS
 _ANNOUNCE_SECONDS = 0.01
@@ -39,7 +39,7 @@ _ANNOUNCE_SECONDS = 0.01
 class Attempt:
     """Its owner calls `start`, then `reaped` for every dead child and `tick` until `done`.
 
-    `announce(event, fields)` takes what the agent should hear. Making one raises OSError when the directory
+    `announce(event, fields)` tells the agent; False: not now. Making one raises OSError when the directory
     has no room for an outcome, ValueError for a bad nonce; nothing was started then.
     """
 
@@ -123,6 +123,8 @@ class Attempt:
     @property
     def due_at(self) -> float:
         """When `tick` has something to do though no event came."""
+        if self._ending.over:  # only a disk can be waited for
+            return min(self._spool.retry_at, self._write_outcome_at or NEVER)
         executing = self._limits.due_at if self.phase == "executing" and not self._stopping.begun else NEVER
         return min(
             executing,
@@ -131,7 +133,6 @@ class Attempt:
             self._ending.due_at,
             self._status.due_at,
             self._announce_at if self._sizes() != self._announced else NEVER,
-            self._write_outcome_at or NEVER,
         )
 
     def _move_output(self, now: float) -> None:
@@ -224,8 +225,9 @@ class Attempt:
         """At most a hundred times a second, the first bytes at once."""
         sizes = self._sizes()
         if sizes != self._announced and now >= self._announce_at:
-            self._announced, self._announce_at = sizes, now + _ANNOUNCE_SECONDS
-            self._announce("wrote", dict(zip(("log", "items", "count"), sizes, strict=True)))
+            self._announce_at = now + _ANNOUNCE_SECONDS
+            if self._announce("wrote", dict(zip(("log", "items", "count"), sizes, strict=True))):
+                self._announced = sizes
 
     def _sizes(self) -> tuple[int, int, int]:
         return self._spool.log.size, self._spool.items.size, self._spool.items_count

@@ -39,11 +39,11 @@ class CgroupTree(ProcessTree):
         self.group = group
         self._home = home
         self._inside = False
-        os.mkdir(group)
         self.enter()
 
     def enter(self) -> None:
         if not self._inside:
+            os.makedirs(self.group, exist_ok=True)  # an empty one may have been cleaned away meanwhile
             cgroup.move_self(self.group)
             self._inside = True
 

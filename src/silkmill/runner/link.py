@@ -7,6 +7,8 @@ import os
 import socket
 from selectors import EVENT_READ, EVENT_WRITE
 
+from silkmill.protocol.attemptdir import encode
+
 TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +28,7 @@ class Link:
         self._selector = selector
         self._on_message = on_message
         self._agent: socket.socket | None = None
+        self._events = EVENT_READ
         self._received = bytearray()
         self._to_send = bytearray()
         self._listener = _listen(path)
@@ -43,7 +46,7 @@ class Link:
     def send(self, message: dict[str, Any]) -> None:
         """Queue a message; `flush` sends all queued ones together."""
         if self._agent is not None:
-            self._to_send += json.dumps(message, separators=(",", ":")).encode() + b"\n"
+            self._to_send += encode(message) + b"\n"
 
     def flush(self) -> None:
         if self._agent is None or not self._to_send:
@@ -55,7 +58,7 @@ class Link:
         except OSError:
             self._drop_agent()
             return
-        self._selector.modify(self._agent, EVENT_READ | (EVENT_WRITE if self._to_send else 0), self._on_agent)
+        self._wait_for(EVENT_READ | EVENT_WRITE if self._to_send else EVENT_READ)
 
     def close(self) -> None:
         self._drop_agent()
@@ -71,6 +74,7 @@ class Link:
         self._drop_agent()
         newest.setblocking(False)
         self._agent = newest
+        self._events = EVENT_READ
         self._selector.register(newest, EVENT_READ, self._on_agent)
 
     def _on_agent(self, descriptor: int, now: float) -> None:
@@ -98,6 +102,11 @@ class Link:
             self._drop_agent()
             return
         self._on_message(message)
+
+    def _wait_for(self, events: int) -> None:
+        if self._agent is not None and events != self._events:
+            self._events = events
+            self._selector.modify(self._agent, events, self._on_agent)
 
     def _drop_agent(self) -> None:
         if self._agent is not None:

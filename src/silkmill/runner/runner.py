@@ -123,9 +123,11 @@ class Runner:
         except OSError:
             self._retiring = True
 
-    def _announce(self, event: str, fields: dict[str, Any]) -> None:
-        if event != "wrote" or not self._link.congested:
-            self._link.send({"event": event, "attempt": self._directory} | fields)
+    def _announce(self, event: str, fields: dict[str, Any]) -> bool:
+        if event == "wrote" and self._link.congested:  # a newer one will say more
+            return False
+        self._link.send({"event": event, "attempt": self._directory} | fields)
+        return True
 
     def _refuse(self, directory: str, why: str) -> None:
         self._link.send({"event": "refused", "attempt": directory, "why": why})

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 _RESET_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 _OOM_SCORE_FILE = "/proc/self/oom_score_adj"
+_OOM_SCORE_MAX = 1000
 _OOM_SCORE_RAISE = 500  # out of memory, the kernel shall choose the spider before its runner
 
 
@@ -87,13 +88,27 @@ def _inside(directory: str) -> Iterator[None]:
 
 @contextmanager
 def _raised_oom_score() -> Iterator[None]:
-    # A process may raise its score and return to where it was without any privilege.
-    descriptor = os.open(_OOM_SCORE_FILE, os.O_RDWR | os.O_CLOEXEC)
+    """A process may raise its score and return to where it was without any privilege."""
+    raised_by = _change_oom_score(_OOM_SCORE_RAISE)
+    try:
+        yield
+    finally:
+        _change_oom_score(-raised_by)
+
+
+def _change_oom_score(by: int) -> int:
+    """Returns by how much it changed: 0 where /proc is not writable, and both are equally likely to die."""
+    try:
+        descriptor = os.open(_OOM_SCORE_FILE, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return 0
     try:
         before = int(os.pread(descriptor, 16, 0))
-        os.pwrite(descriptor, b"%d" % min(1000, before + _OOM_SCORE_RAISE), 0)
-        yield
-        os.pwrite(descriptor, b"%d" % before, 0)
+        after = min(_OOM_SCORE_MAX, before + by)
+        os.pwrite(descriptor, b"%d" % after, 0)
+        return after - before
+    except OSError:
+        return 0
     finally:
         os.close(descriptor)
 
