@@ -35,22 +35,25 @@ class AttemptOwner:
         try:
             await conclude(self.held, await beginning())
         except StaleAttempt:
+            self._task = None
             await end_stale(self.held)
         except asyncio.CancelledError:
             if not self._stale or self._task is None:
                 raise
             self._task.uncancel()
+            self._task = None
             await end_stale(self.held)
         except Exception as error:
+            self._task = None
             _log.exception("a defect of the agent ends an attempt", attempt=str(self.held.ref))
             await end_defective(self.held, error)
         finally:
             self.held.leave_slot()
 
     def abandon(self) -> None:
-        """The master calls the attempt stale: kill it and say no more about it."""
-        self._stale = True
-        if self._task is not None:
+        """The master calls the attempt stale: kill it and say no more about it. Its last steps are let be."""
+        if self._task is not None and not self._stale:
+            self._stale = True
             self._task.cancel()
 
     async def from_offer(self) -> Ending:
@@ -82,8 +85,10 @@ class AttemptOwner:
         return await attend(self.held, started_known=True) or await self.from_dead_runner()
 
     async def from_dead_runner(self) -> Ending:
-        """Runner and agent died: the files tell how it ended, or that it was lost."""
-        facts = self.held.outcome() or await end_lost(self.held.ref, self.held.place, with_worker=True)
+        """Runner and agent died: the files tell how it ended, or that it was lost.
+
+        The cgroups of dead runners were emptied when the agent started."""
+        facts = self.held.outcome() or await end_lost(self.held.ref, self.held.place, None, with_worker=True)
         return counted(self.held, await ship_rest(self.held, facts))
 
     async def from_stale(self) -> Ending:

@@ -135,4 +135,4 @@ async def _see_dead(held: HeldAttempt) -> None:
         held.kill()
         await held.execution.wait_ended()
     if held.execution.end is End.GONE and held.outcome() is None:
-        await end_tree_of(held.ref, held.place)
+        await end_tree_of(held.ref, held.place, held.group_of_dead_runner())

@@ -65,6 +65,10 @@ class HeldAttempt:
         assert self._slot is not None, f"{self.ref} has left its slot"
         return self._slot
 
+    def group_of_dead_runner(self) -> str | None:
+        """The cgroup that held the attempt, if its runner has died in our slot."""
+        return self._slot.group_of_dead_runner() if self._slot is not None else None
+
     def leave_slot(self) -> None:
         """The slot can take another attempt; a repeat changes nothing."""
         slot, self._slot = self._slot, None

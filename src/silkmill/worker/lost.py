@@ -30,11 +30,12 @@ def has_begun(directory: Path) -> bool:
     return any(list_segments(str(directory), stream) for stream in ("log", "items"))
 
 
-async def end_lost(ref: AttemptRef, place: Workplace, *, with_worker: bool) -> Facts:
-    """Kill, verify, repair, and say so in the log. The facts lack what only the stored streams tell: the
-    number of items."""
+async def end_lost(ref: AttemptRef, place: Workplace, group: str | None, *, with_worker: bool) -> Facts:
+    """Kill, verify, repair, and say so in the log. `group` is the cgroup of the dead runner.
+
+    The facts lack what only the stored streams tell: the number of items."""
     directory = place.directory_of(ref)
-    survivors = await end_tree_of(ref, place)
+    survivors = await end_tree_of(ref, place, group)
     whose = "its worker" if with_worker else "its runner"
     fate = f"still alive: {' '.join(map(str, survivors))}" if survivors else "its processes were killed"
     await when_there_is_room(lambda: _make_whole(directory, f"lost: {whose} died; {fate}"))
@@ -50,10 +51,10 @@ async def end_lost(ref: AttemptRef, place: Workplace, *, with_worker: bool) -> F
     )
 
 
-async def end_tree_of(ref: AttemptRef, place: Workplace) -> list[int]:
+async def end_tree_of(ref: AttemptRef, place: Workplace, group: str | None) -> list[int]:
     """Kill what is left of an attempt that no runner holds; returns the pids that would not die."""
     nonce = _nonce(place.directory_of(ref))
-    return await asyncio.to_thread(end_tree, ref, nonce, place.group_of(ref))
+    return await asyncio.to_thread(end_tree, ref, nonce, group)
 
 
 def _make_whole(directory: Path, closing_line: str) -> None:

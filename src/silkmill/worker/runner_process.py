@@ -51,7 +51,8 @@ class RunnerProcess:
 
 @dataclass(frozen=True, slots=True)
 class RunnerFile:
-    """runner.json: who serves a slot (`pid` and `start_time`), since which boot, and what it runs."""
+    """runner.json: who serves a slot (`pid` and `start_time`), since which boot, what it runs and in which
+    cgroup."""
 
     pid: int
     start_time: int
@@ -59,6 +60,7 @@ class RunnerFile:
     socket: str
     protocol: int
     attempt: str | None
+    cgroup: str | None = None
 
 
 def start_runner(slot_directory: Path, socket: Path, cgroup_base: str) -> RunnerProcess:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
 
 from silkmill.domain.errors import NoFreeSlot
+from silkmill.protocol.cgroup import remove_group
 from silkmill.runtime.loop import wait_set
 from silkmill.worker.runner import Runner
 from silkmill.worker.runner_link import Hello, RunnerUnreachable
@@ -18,6 +20,7 @@ from silkmill.worker.runner_process import (
     read_runner_file,
     start_runner,
 )
+from silkmill.worker.trees import end_group, groups_below
 
 _log = structlog.get_logger(__name__)
 _LOG_TAIL_BYTES = 2000
@@ -28,7 +31,7 @@ class RunnerFailed(Exception):
     """A runner process does not come up; the message carries the end of its own log."""
 
     def __init__(self, slot_directory: Path, cause: Exception) -> None:
-        super().__init__(f"the runner of {slot_directory} does not start: {cause}{_log_tail(slot_directory)}")
+        super().__init__(f"the runner of {slot_directory} does not work: {cause}{_log_tail(slot_directory)}")
 
 
 class Slot:
@@ -49,6 +52,7 @@ class Slot:
     async def runner(self) -> Runner:
         """Raises RunnerFailed."""
         if self._runner is None:
+            self._forget_dead_runner()
             try:
                 self._serve_by(start_runner(self.directory, self._socket, self._cgroup_base))
             except OSError as error:
@@ -74,6 +78,17 @@ class Slot:
     def left_cleanly(self) -> bool:
         """Whether the last runner took its leave (it retires after many tasks) rather than died."""
         return read_runner_file(self.directory) is None
+
+    def group_of_dead_runner(self) -> str | None:
+        """The cgroup of the runner that died in this slot and was not replaced yet."""
+        dead = read_runner_file(self.directory) if self._runner is None else None
+        return dead.cgroup if dead is not None else None
+
+    def _forget_dead_runner(self) -> None:
+        group = self.group_of_dead_runner()
+        if group is not None:
+            remove_group(group)
+        forget_runner(self.directory)
 
     def _serve_by(self, process: RunnerProcess) -> Runner:
         self._runner = Runner(process, self._runner_is_gone)
@@ -116,16 +131,21 @@ class RunnerPool:
                 slot.current.retire()
 
     async def adopt(self, boot_id: str) -> dict[str, tuple[Slot, str]]:
-        """Find the runners that outlived an agent. Returns slot and phase by attempt directory."""
+        """Find the runners that outlived an agent. Returns slot and phase by attempt directory.
+
+        What is left in the cgroups of dead runners is killed."""
         working: dict[str, tuple[Slot, str]] = {}
+        orphaned = set(groups_below(self._cgroup_base))
         for directory in sorted(self._folder.glob("[0-9]*")):
             found = read_runner_file(directory)
             if found is None:
                 continue
             process = find_runner(found, boot_id)
             if process is None:
+                orphaned |= {found.cgroup} if found.cgroup else set()
                 forget_runner(directory)
                 continue
+            orphaned.discard(found.cgroup or "")
             slot = self._slot_numbered(int(directory.name))
             hello = await slot.adopt(process) or Hello(found.attempt, "executing")
             if hello.attempt is not None:
@@ -133,6 +153,8 @@ class RunnerPool:
                 self._occupy(slot)
             elif slot.number >= self._max_runners and slot.current is not None:
                 slot.current.retire()
+        for group in orphaned:
+            await asyncio.to_thread(end_group, group)
         return working
 
     async def reconnect(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 from dataclasses import replace
 
 import structlog
@@ -27,13 +29,20 @@ _REFUSED_SECONDS = 1.0
 
 async def run(held: HeldAttempt) -> Ending:
     """Hand the attempt to a runner; again, if it had to go before it began. Raises Stopped, RunnerFailed."""
-    for _ in range(_TRIES):
+    failures = 0
+    while failures < _TRIES:
         ending = await _run_once(held)
-        while ending is None and held.slot.left_cleanly():
-            ending = await _run_once(held)
         if ending is not None:
             return ending
-    raise RunnerFailed(held.slot.directory, RuntimeError("it did not take the attempt"))
+        failures += not _is_excused(held)
+    why = held.execution.refusal or "it died before it began"
+    raise RunnerFailed(held.slot.directory, RuntimeError(why))
+
+
+def _is_excused(held: HeldAttempt) -> bool:
+    """A runner that has retired, or waits for room on the disk, has not failed."""
+    why = held.execution.refusal
+    return why == "retiring" or os.strerror(errno.ENOSPC) in why or held.slot.left_cleanly()
 
 
 async def _run_once(held: HeldAttempt) -> Ending | None:
@@ -83,12 +92,13 @@ async def _follow(held: HeldAttempt, group: asyncio.TaskGroup, started_known: bo
     await execution.wait_ended()
     facts = held.outcome()
     if facts is None and has_begun(held.directory):
-        facts = await end_lost(held.ref, held.place, with_worker=False)
+        lost = await end_lost(held.ref, held.place, held.group_of_dead_runner(), with_worker=False)
+        facts = replace(lost, pid=execution.pid, started_at=execution.started_at)
     if facts is None:
         return None
     held.phase = Phase.COMPLETING if facts.started else held.phase
     _free_slot(held, group)
-    if held.giving_back is not None and facts.cancelled:
+    if held.giving_back is not None and facts.cancelled and facts.verified:
         return GivenBack(held.giving_back)
     held.streams.end_at(facts)
     if facts.started and not held.streams.rest_is_small:

@@ -34,6 +34,22 @@ def end_tree(ref: AttemptRef, nonce: str, group: str | None) -> list[int]:
         time.sleep(_REPEAT_SECONDS)
 
 
+def end_group(group: str) -> None:
+    """Kill what is in the cgroup of a dead runner, and remove it. Blocks."""
+    give_up_at = time.monotonic() + _PATIENCE_SECONDS
+    while not cgroup.remove_group(group) and time.monotonic() < give_up_at:
+        cgroup.kill_group(group)
+        time.sleep(_REPEAT_SECONDS)
+
+
+def groups_below(base: str) -> list[str]:
+    """The cgroups that runners have made below `base` ("" for none)."""
+    if not base:
+        return []
+    with os.scandir(base) as entries:
+        return [entry.path for entry in entries if entry.is_dir()]
+
+
 def _kill_once(ref: AttemptRef, nonce: str, group: str | None) -> set[int]:
     """One pass; returns whom it found alive."""
     members = _members(ref, nonce)

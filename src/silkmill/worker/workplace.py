@@ -42,7 +42,3 @@ class Workplace:
         for folder in (str(self.sockets), self.cgroup_base):
             with contextlib.suppress(OSError):  # something is still in it: the next agent's business
                 os.rmdir(folder)  # noqa: PTH106
-
-    def group_of(self, ref: AttemptRef) -> str | None:
-        """The cgroup a runner puts this attempt into."""
-        return f"{self.cgroup_base}/{ref}" if self.cgroup_base else None

@@ -1,0 +1,113 @@
+"""Runs an agent inside a test, and looks at the machine from outside of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from worker_master import FakeMaster, Stored
+
+from silkmill.adapters.clock import SystemClock
+from silkmill.protocol.logframe import STDOUT, parse_frames, stream_bytes
+from silkmill.worker.agent import Agent
+from silkmill.worker.settings import AgentSettings
+
+WAIT_SECONDS = 20.0
+
+
+class WorkerDriver:
+    """An agent as `up` runs it. Leaving the context cuts it, if a test has not ended it before."""
+
+    def __init__(
+        self,
+        master: FakeMaster,
+        data: Path,
+        *,
+        containment: Literal["auto", "walk"] = "auto",
+        max_runners: int = 4,
+        **settings: Any,
+    ) -> None:
+        self.master = master
+        self.data = data
+        self.settings = AgentSettings(
+            name="node-a", max_runners=max_runners, containment=containment, **settings
+        )
+
+    async def __aenter__(self) -> Self:
+        self.master.registered.clear()
+        self.agent = Agent(self.master, self.data, self.settings, SystemClock())
+        self.task = asyncio.create_task(self.agent.run())
+        registered = asyncio.create_task(self.master.registered.wait())
+        await asyncio.wait({registered, self.task}, timeout=WAIT_SECONDS, return_when="FIRST_COMPLETED")
+        assert registered.done(), self.task
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.cut()
+
+    async def cut(self) -> None:
+        if not self.task.done():
+            self.agent.cut()
+        await asyncio.wait_for(self.task, WAIT_SECONDS)
+
+    async def drain(self) -> None:
+        self.agent.drain()
+        await asyncio.wait_for(self.task, WAIT_SECONDS)
+
+    def attempts(self) -> list[Path]:
+        return sorted((self.data / "attempts").iterdir())
+
+
+async def ended(stored: Stored, seconds: float = WAIT_SECONDS) -> Stored:
+    """Wait for the attempt's Finish (or that it is given back)."""
+    try:
+        await asyncio.wait_for(stored.ended.wait(), seconds)
+    except TimeoutError:
+        raise AssertionError(f"not ended: {stored.phase}, log {bytes(stored.log)[-2000:]!r}") from None
+    return stored
+
+
+async def wait_until(condition: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
+    """Poll until `condition` gives something true; on time-out show what it gave last."""
+    deadline = time.monotonic() + seconds
+    while True:
+        state = condition()
+        if state:
+            return state
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}; last seen: {state!r}"
+        await asyncio.sleep(0.01)
+
+
+def stdout_of(stored: Stored) -> bytes:
+    return stream_bytes(bytes(stored.log), STDOUT)
+
+
+def system_lines(stored: Stored) -> list[str]:
+    return [frame.text.decode() for frame in parse_frames(bytes(stored.log)) if frame.tag == b"system"]
+
+
+def open_files() -> int:
+    """How many descriptors this process holds."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def processes_of(marker: str) -> list[int]:
+    """Every living process that carries the marker in its environment, wherever it has gone."""
+    found = []
+    for directory in Path("/proc").iterdir():
+        if directory.name.isdecimal():
+            try:
+                environment = (directory / "environ").read_bytes()
+            except OSError:
+                continue
+            if f"MARKER={marker}".encode() in environment.split(b"\0"):
+                found.append(int(directory.name))
+    return found
+
+
+def start_time(pid: int) -> int:
+    """Field 22 of /proc/<pid>/stat."""
+    return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
