@@ -5,8 +5,11 @@ import re
 from silkmill.protocol.ipcframe import LOOKS_LIKE_A_FRAME
 from silkmill.protocol.ipcparts import Part, Text
 
-OPENS_LIKE_A_FRAME = re.compile(rb'[ \t]*\{[ \t\r]*"').match
-_MAY_BECOME_A_FRAME = re.compile(rb'[ \t]*(?:\{[ \t\r]*(?:"|\Z)|\Z)').match
+# At most 1,000 blanks each, or a flood of blanks would be held and looked at again and again.
+INDENT = rb"[ \t]{0,1000}"
+_OPENING = INDENT + rb"\{[ \t\r]{0,1000}"
+OPENS_LIKE_A_FRAME = re.compile(_OPENING + rb'"').match
+_MAY_BECOME_A_FRAME = re.compile(_OPENING + rb'(?:"|\Z)|' + INDENT + rb"\Z").match
 
 
 class Buffer:

@@ -5,6 +5,7 @@ It takes only what the long way (`ipcframe`) would take too, and leaves everythi
 
 import re
 
+from silkmill.protocol.ipcbuffer import INDENT
 from silkmill.protocol.jsonscan import scan_small, too_deep
 
 _LARGEST_WINDOW = 256 * 1024
@@ -25,7 +26,7 @@ class ItemRuns:
     """Reads runs of such frames; `mark` is what each begins with: the nonce, or nothing at a line's start."""
 
     def __init__(self, mark: bytes) -> None:
-        self._head = re.compile((re.escape(mark) or rb"[ \t]*") + _HEAD).match
+        self._head = re.compile((re.escape(mark) or INDENT) + _HEAD).match
 
     def take(self, buffer: bytes, position: int, items: list[bytes]) -> int:
         """Appends the items of the frames that begin at `position`; the position after the last one taken."""

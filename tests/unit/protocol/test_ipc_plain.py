@@ -16,7 +16,7 @@ def test_items_come_out_exactly_as_sent_and_in_order():
     assert decoder.bad == 0
 
 
-@pytest.mark.parametrize("before", [b"", b" ", b"\t  "])
+@pytest.mark.parametrize("before", [b"", b" ", b"\t  ", b" " * 1000])
 @pytest.mark.parametrize("after", [b"\n", b"\r\n", b" \t\r\n", b""])
 def test_blanks_around_a_frame_are_tolerated(before, after):
     assert decode(before + insert(b'{"a":1}') + after)[1] == [Items(b'{"a":1}\n', 1)]
@@ -92,6 +92,7 @@ def test_crawlab_frames_are_taken(line, items):
         b'{"type":["LOG"],"payload":{}}',
         b'{"outer":{"type":"INSERT_DATA","payload":{"a":1}}}',
         b'{"type":"HELLO","payload":{"sdk":"python/1"}}',
+        b" " * 1001 + insert(b"{}"),
         b'text {"type":"INSERT_DATA","payload":{"a":1}}',
         b'["type","INSERT_DATA"]',
         b"{'type': 'INSERT_DATA'}",
