@@ -281,7 +281,7 @@ class TestAbnormal:
         with pytest.raises(Unavailable):
             await agent.finish(ref, lost=True, exit_code=None)
         faults.disarm()
-        assert (await rig.task(ref.task_id)).row == (State.ABNORMAL, Phase.EXECUTING)
+        assert (await rig.task(ref.task_id)).row == (State.ABNORMAL, Phase.COMPLETING)
         await watch(rig, 4)
         assert (await rig.task(ref.task_id)).state is State.ABNORMAL
         await watch(rig, 1)
