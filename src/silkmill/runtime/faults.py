@@ -14,7 +14,11 @@ import signal
 import time
 from dataclasses import dataclass
 
+import structlog
+
 from silkmill.domain.errors import Unavailable
+
+_log = structlog.get_logger(__name__)
 
 _SPEC = re.compile(r"([a-z_.]+)=(kill|error|pause:([0-9.]+))(?:@([0-9]+))?(?:\*([0-9]+))?")
 
@@ -80,6 +84,7 @@ def _strike(name: str) -> float:
     fault = _armed.get(name)
     if fault is None or not fault.due():
         return 0.0
+    _log.warning("fault injected", point=name, action=fault.action, hit=fault.hits)
     if fault.action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if fault.action == "error":

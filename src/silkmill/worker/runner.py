@@ -19,6 +19,8 @@ class Runner:
         self.process = process
         self._on_gone = on_gone
         self._link: RunnerLink | None = None
+        self._hello: Hello | None = None
+        self._connecting = asyncio.Lock()  # a second connection would hang up the first
         self._execution: Execution | None = None
         self._cancel: bool | None = None
         self.gone = asyncio.Event()
@@ -30,11 +32,13 @@ class Runner:
 
     async def connect(self) -> Hello:
         """Open (again) the socket and compare notes with the runner. Raises RunnerUnreachable."""
-        link = RunnerLink(self._hear, self._lost_link)
-        hello = await link.open(self.process.socket, lambda: self.process.alive)
-        self._link = link
-        self._compare(hello)
-        return hello
+        async with self._connecting:
+            if self._link is None or self._hello is None:
+                link = RunnerLink(self._hear, self._lost_link)
+                self._hello = await link.open(self.process.socket, lambda: self.process.alive)
+                self._link = link
+                self._compare(self._hello)
+            return self._hello
 
     def run(self, execution: Execution) -> None:
         self._hold(execution)
