@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from collections.abc import Sequence
@@ -59,17 +60,13 @@ class Intake:
         key = key or secrets.token_hex(16)
         digest = hashlib.sha256(body).hexdigest()
         stored, fresh = await self._store.record(Group, key), False
-        if stored is None:
-            stored, fresh = await self._commit_group(await self._check_all(lines), key, digest)
-        if stored.value.body_sha256 != digest:
-            raise BadInput(
-                f"the key {key!r} was used for another submission",
-                field="Idempotency-Key",
-                remedy="use a new key for a new submission",
-            )
+        ready = [] if stored else await self._check_all(lines)
         try:
+            if stored is None:
+                stored, fresh = await self._commit_group(ready, key, digest)
+            _check_body(stored.value, digest)
             group = await self._complete(stored, fresh=fresh)
-        except Unavailable:
+        except (Unavailable, asyncio.CancelledError):
             self.may_be_cut_short = True
             raise
         return group, [task_id_in_group(group.created_at, key, index) for index in range(group.count)]
@@ -176,3 +173,12 @@ class Intake:
         except Conflict:  # the only change of a group record is this one
             _log.debug("another repeat completed the submission", key=stored.key)
         return complete
+
+
+def _check_body(group: Group, digest: str) -> None:
+    if group.body_sha256 != digest:
+        raise BadInput(
+            f"the key {group.key!r} was used for another submission",
+            field="Idempotency-Key",
+            remedy="use a new key for a new submission",
+        )

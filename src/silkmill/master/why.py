@@ -68,9 +68,7 @@ def _pending(task: Task, around: Around) -> Why:
     if around.free_slots == 0:
         return Why("slot", f"every slot is taken; {around.earlier} tasks are before it{before}")
     if around.earlier:
-        return Why(
-            "dispatch", f"{around.earlier} tasks of its priority or an earlier one are before it{before}"
-        )
+        return Why("dispatch", f"{around.earlier} tasks are before it{before}")
     return Why("dispatch", f"a slot is free; it is about to be offered{before}")
 
 

@@ -1,0 +1,136 @@
+"""Deploying: blobs by content, versions that are immutable, spiders that point to them."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from silkmill.domain.errors import BadInput, NotFound
+from silkmill.domain.version import Blob, FileEntry, Version
+from silkmill.runtime import faults
+from support.master_rig import SPIDER_TOML, Rig, repeated
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+async def entry(rig: Rig, path: str, data: bytes, mode: int = 0o644) -> FileEntry:
+    await rig.deploy.put_blob(sha(data), data)
+    return FileEntry(path, sha(data), len(data), mode)
+
+
+async def manifest(rig: Rig, text: str = SPIDER_TOML) -> FileEntry:
+    return await entry(rig, "spider.toml", text.encode())
+
+
+class TestBlobs:
+    async def test_only_what_is_missing_must_be_uploaded(self, rig: Rig) -> None:
+        await rig.deploy.put_blob(sha(b"one"), b"one")
+        wanted = [sha(b"two"), sha(b"one"), sha(b"three"), sha(b"two")]
+        assert await rig.deploy.missing(wanted) == [sha(b"two"), sha(b"three")]
+
+    async def test_content_comes_back(self, rig: Rig) -> None:
+        for data in (b"", b"\x00\xff" * 1000):
+            await rig.deploy.put_blob(sha(data), data)
+            assert await rig.deploy.blob(sha(data)) == data
+
+    async def test_content_with_another_hash_is_refused(self, rig: Rig) -> None:
+        with pytest.raises(BadInput, match="SHA-256"):
+            await rig.deploy.put_blob(sha(b"one"), b"two")
+        with pytest.raises(NotFound):
+            await rig.deploy.blob(sha(b"one"))
+
+    @pytest.mark.parametrize("bad", ["", "../etc/passwd", "A" * 64, "0" * 63])
+    async def test_what_is_not_a_hash_is_refused(self, rig: Rig, bad: str) -> None:
+        with pytest.raises(BadInput):
+            await rig.deploy.missing([bad])
+        with pytest.raises(BadInput):
+            await rig.deploy.put_blob(bad, b"")
+
+    async def test_a_repeat_leaves_one_object(self, rig: Rig) -> None:
+        for _ in range(2):
+            await rig.deploy.put_blob(sha(b"one"), b"one")
+        assert len(await rig.bucket.names("blobs/")) == 2  # spider.toml of the rig, and this one
+
+    @pytest.mark.parametrize("point", ["store.before_commit", "store.after_commit"])
+    async def test_an_upload_whose_answer_is_lost_is_repeated(self, rig: Rig, point: str) -> None:
+        faults.arm(f"{point}=error*2")
+        await repeated(lambda: rig.deploy.put_blob(sha(b"one"), b"one"))
+        assert await rig.deploy.blob(sha(b"one")) == b"one"
+        stored = await rig.store.record(Blob, sha(b"one"))
+        assert stored is not None
+        assert stored.value.object_name in await rig.bucket.names("blobs/")
+
+
+class TestVersions:
+    async def test_a_version_holds_its_files_and_spiders(self, rig: Rig) -> None:
+        files = [await manifest(rig), await entry(rig, "lib/run.sh", b"#!/bin/sh\n", 0o755)]
+        version = await rig.deploy.create_version(None, files)
+        stored = await rig.store.record(Version, version.id)
+        assert stored is not None
+        assert stored.value == version
+        assert version.files == tuple(files)
+        assert version.spiders["news"].command == ("/bin/true",)
+        assert (await rig.versions.spider("default", "news")).version == version.id
+
+    async def test_equal_files_are_the_same_version(self, rig: Rig) -> None:
+        files = [await manifest(rig), await entry(rig, "a", b"a")]
+        first = await rig.deploy.create_version(None, files)
+        rig.clock.pass_time(60)
+        assert await rig.deploy.create_version(None, list(reversed(files))) == first
+
+    async def test_deploying_an_older_version_again_rolls_back(self, rig: Rig) -> None:
+        old = await rig.deploy_spider()
+        new = await rig.deploy_spider(SPIDER_TOML + "priority = 1\n")
+        assert (await rig.versions.spider("default", "news")).version == new
+        await rig.deploy_spider()
+        assert (await rig.versions.spider("default", "news")).version == old
+
+    async def test_the_project_may_be_given(self, rig: Rig) -> None:
+        version = await rig.deploy.create_version("shop", [await manifest(rig)])
+        assert (version.project, version.spiders["news"].project) == ("shop", "shop")
+        assert (await rig.versions.config("shop", "news", version.id)).name == "news"
+        with pytest.raises(BadInput):
+            await rig.deploy.create_version("Shop!", [await manifest(rig)])
+
+    async def test_a_folder_needs_a_spider_toml(self, rig: Rig) -> None:
+        with pytest.raises(BadInput, match="the folder has no") as refusal:
+            await rig.deploy.create_version(None, [await entry(rig, "main.py", b"")])
+        assert refusal.value.remedy
+
+    async def test_a_bad_spider_toml_makes_no_version(self, rig: Rig) -> None:
+        for data in (b"name = 5", b"\xff\xfe", b'name = "x"\ncomand = "y"'):
+            bad = await entry(rig, "spider.toml", data)
+            with pytest.raises(BadInput, match=r"spider\.toml"):
+                await rig.deploy.create_version(None, [bad])
+        assert len(await rig.store.records(Version)) == 1
+
+    async def test_files_must_be_uploaded_first(self, rig: Rig) -> None:
+        absent = FileEntry("a", sha(b"absent"), 6)
+        with pytest.raises(BadInput, match="1 files are not uploaded"):
+            await rig.deploy.create_version(None, [await manifest(rig), absent])
+
+    @pytest.mark.parametrize(
+        "path",
+        ["/etc/passwd", "../x", "a/../../x", "a//b", "./a", "a/", "", "a\0b", "..\\x", "spider.toml", "lib"],
+    )
+    async def test_a_path_that_could_lead_elsewhere_is_refused(self, rig: Rig, path: str) -> None:
+        files = [await manifest(rig), await entry(rig, "lib/deep/a.py", b"x"), await entry(rig, path, b"y")]
+        with pytest.raises(BadInput) as refusal:
+            await rig.deploy.create_version(None, files)
+        assert refusal.value.field == "files"
+
+    @pytest.mark.parametrize("mode", [0o4755, 0o100644, -1])
+    async def test_only_permission_bits(self, rig: Rig, mode: int) -> None:
+        with pytest.raises(BadInput):
+            await rig.deploy.create_version(None, [await manifest(rig), await entry(rig, "a", b"", mode)])
+
+    @pytest.mark.parametrize("point", ["store.before_commit", "store.after_commit"])
+    @pytest.mark.parametrize("hit", [1, 2])
+    async def test_cut_anywhere_a_repeat_makes_it(self, rig: Rig, point: str, hit: int) -> None:
+        files = [await manifest(rig, SPIDER_TOML + "priority = 2\n")]
+        faults.arm(f"{point}=error@{hit}*1")
+        version = await repeated(lambda: rig.deploy.create_version(None, files))
+        assert (await rig.versions.spider("default", "news")).version == version.id
