@@ -1,0 +1,1 @@
+"""What Silkmill is measured against, each at its best."""
