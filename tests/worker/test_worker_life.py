@@ -143,7 +143,7 @@ async def test_the_start_is_reported_and_the_slot_is_freed_before_the_finish(
 
 async def test_a_slot_is_free_while_the_streams_are_still_on_the_way(data: Path, master: FakeMaster) -> None:
     async with WorkerDriver(master, data, max_runners=1):
-        master.fail("append_log", times=12)
+        master.fail("append_log", times=6)
         first = master.offer([sys.executable, "-c", "print('x' * 3_000_000)"])
         await wait_until(lambda: master.slots_freed, "the slot to be free")
         assert first.facts is None

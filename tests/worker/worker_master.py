@@ -122,11 +122,10 @@ class FakeMaster:
     async def register(self, registration: Registration) -> Registered:
         self._enter("register", registration)
         self.registrations.append(registration)
-        old, self.session = self.session, secrets.token_hex(4)
+        for queue in self._commands.values():
+            queue.put_nowait(None)
+        self.session = secrets.token_hex(4)
         self._commands[self.session] = asyncio.Queue()
-        for queue in [self._commands.get(old)]:
-            if queue is not None:
-                queue.put_nowait(None)
         kept = [kept for held in registration.held if (kept := self._adopt(held))]
         cancels = [
             stored.cancel for stored in self.attempts.values() if stored.cancel and not stored.ended.is_set()
@@ -203,7 +202,7 @@ class FakeMaster:
             assert stored.facts == facts, "another end than the one that stands"
             return
         self._enter_attempt("finish", session, ref)
-        if facts.started and not facts.lost and not facts.lost_with_worker:
+        if facts.exit_code is not None or facts.signal is not None:
             assert stored.phase is not Phase.PREPARING, "FINISH before START"
         have = stored.positions
         if (have.log_offset, have.items_offset, have.items_count) < (

@@ -85,16 +85,22 @@ async def end_defective(held: HeldAttempt, error: Exception) -> None:
 
 def _facts_of_defect(held: HeldAttempt, error: Exception) -> Facts:
     stored = held.streams.stored
+    first = _first_of(error)
     return Facts(
         ended_at=held.place.clock.now(),
         started_at=held.execution.started_at,
         started=held.execution.started,
         pid=held.execution.pid,
-        preparation_error=f"agent error: {type(error).__name__}: {error}",
+        preparation_error=f"agent error: {type(first).__name__}: {first}",
         log_size=stored.log_offset,
         items_size=stored.items_offset,
         items_count=stored.items_count,
     )
+
+
+def _first_of(error: Exception) -> Exception:
+    """What went wrong, out of the groups it may come in."""
+    return _first_of(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
 
 
 async def _finish(held: HeldAttempt, facts: Facts) -> None:

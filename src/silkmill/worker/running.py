@@ -78,6 +78,8 @@ async def attend(held: HeldAttempt, *, started_known: bool) -> Ending | None:
                 held.streams.stop()
     except* StaleAttempt as failures:
         raise stale_of(failures) from None
+    finally:
+        held.streams.stop()
     return counted(held, ending) if isinstance(ending, Facts) else ending
 
 

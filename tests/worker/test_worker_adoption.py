@@ -1,0 +1,214 @@
+"""An agent is gone and another one starts on the same data directory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+from worker_driver import WorkerDriver, ended, processes_of, start_time, stdout_of, wait_until
+from worker_master import FakeMaster, Stored
+
+from silkmill.domain.attempt import AttemptRef
+from silkmill.domain.spider import SpiderConfig
+from silkmill.domain.states import Phase
+from silkmill.ports.link import WorkOrder
+from silkmill.protocol.attemptdir import list_segments, read_spec, write_spec
+from silkmill.worker.runner_process import read_runner_file
+
+CHATTY = """
+import sys, time
+for i in range(%d):
+    print('{"type":"INSERT_DATA","payload":{"n":%%d}}' %% i)
+    print("line", i)
+    sys.stdout.flush()
+    time.sleep(0.001)
+"""
+
+
+def chatty(lines: int) -> list[str]:
+    return [sys.executable, "-c", CHATTY % lines]
+
+
+def check_whole(stored: Stored, lines: int) -> None:
+    assert [json.loads(item)["n"] for item in stored.items] == list(range(lines))
+    assert stdout_of(stored).decode() == "".join(f"line {n}\n" for n in range(lines))
+
+
+def kill_runners(data: Path) -> None:
+    for slot in data.glob("runners/*"):
+        found = read_runner_file(slot)
+        if found is not None:
+            os.kill(found.pid, signal.SIGKILL)
+
+
+async def test_running_spiders_are_adopted_undisturbed(worker: WorkerDriver, master: FakeMaster) -> None:
+    tasks = [master.offer(chatty(3000)) for _ in range(3)]
+    await wait_until(lambda: all(len(task.items) > 100 for task in tasks), "all to run")
+    before = [(task.pid, start_time(task.pid or 0)) for task in tasks]
+    await worker.cut()
+    await asyncio.sleep(0.3)
+    async with WorkerDriver(master, worker.data):
+        held = master.registrations[-1].held
+        assert {each.ref for each in held} == {task.order.ref for task in tasks}
+        assert {(each.phase, each.pid) for each in held} == {(Phase.EXECUTING, pid) for pid, _ in before}
+        assert [(task.pid, start_time(task.pid or 0)) for task in tasks] == before
+        for task in tasks:
+            await ended(task)
+            check_whole(task, 3000)
+        assert len(master.called("start")) == 3, "the adopted are not reported as started again"
+
+
+async def test_a_spider_that_ended_meanwhile_ends_as_it_did(worker: WorkerDriver, master: FakeMaster) -> None:
+    master.fail("append_items", times=10_000)
+    stored = master.offer([*chatty(500)])
+    await wait_until(lambda: stored.pid and stored.log, "it to run")
+    await worker.cut()
+    outcome = worker.data / "attempts" / str(stored.order.ref) / "outcome.json"
+    await wait_until(outcome.exists, "it to end without an agent")
+    master.before.clear()
+    async with WorkerDriver(master, worker.data):
+        await ended(stored)
+        assert stored.facts is not None and stored.facts.exit_code == 0 and not stored.facts.lost_with_worker
+        check_whole(stored, 500)
+
+
+async def test_agent_and_runner_died_the_tree_is_killed_and_the_rest_is_shipped(
+    worker: WorkerDriver, master: FakeMaster, marker: str
+) -> None:
+    stored = master.offer(chatty(100_000), env={"MARKER": marker})
+    await wait_until(lambda: len(stored.items) > 100, "it to run")
+    master.fail("append_items", times=10_000)
+    master.fail("append_log", times=10_000)
+    await asyncio.sleep(0.3)
+    await worker.cut()
+    kill_runners(worker.data)
+    directory = worker.data / "attempts" / str(stored.order.ref)
+    tear(directory)
+    master.before.clear()
+    have = len(stored.items)
+    async with WorkerDriver(master, worker.data):
+        await ended(stored)
+    assert processes_of(marker) == []
+    facts = stored.facts
+    assert facts is not None and facts.lost_with_worker and facts.verified and not facts.lost
+    assert len(stored.items) > have, "what was on the disk has been shipped"
+    assert [json.loads(item)["n"] for item in stored.items] == list(range(len(stored.items)))
+    assert facts.items_count == len(stored.items) and facts.log_size == len(stored.log)
+    assert b"lost: its worker died" in stored.log.splitlines()[-1]
+    for line in bytes(stored.log).splitlines():
+        assert line.split(b" ")[1] in (b"stdout", b"stderr", b"system"), line
+
+
+def tear(directory: Path) -> None:
+    """As if the runner had died in the middle of a write to each stream."""
+    with open(list_segments(str(directory), "log")[-1].path, "ab") as log:
+        log.write(b"2026-01-01T00:00:00.000000000Z stdo")
+    with open(list_segments(str(directory), "items")[-1].path, "ab") as items:
+        items.write(b'{"n": 1')
+
+
+async def test_after_another_boot_nothing_is_shipped(worker: WorkerDriver, master: FakeMaster) -> None:
+    stored = master.offer(chatty(100_000))
+    await wait_until(lambda: len(stored.items) > 100, "it to run")
+    await worker.cut()
+    kill_runners(worker.data)
+    directory = str(worker.data / "attempts" / str(stored.order.ref))
+    write_spec(directory, {**read_spec(directory), "boot_id": "another"})
+    have = (len(stored.log), len(stored.items))
+    async with WorkerDriver(master, worker.data):
+        await ended(stored)
+    assert stored.facts is not None and stored.facts.lost_with_worker and stored.facts.verified
+    assert (stored.facts.log_size, stored.facts.items_count) == have == (len(stored.log), len(stored.items))
+
+
+async def test_an_attempt_that_was_prepared_is_started(worker: WorkerDriver, master: FakeMaster) -> None:
+    stored = await ended(master.offer(["false"]))
+    await wait_until(lambda: not worker.agent.held, "the release")
+    (directory,) = worker.attempts()
+    for name in ("kept", "outcome.json", "log.0"):
+        (directory / name).unlink()
+    await worker.cut()
+    stored.ended.clear()
+    stored.facts, stored.phase, stored.log = None, Phase.PREPARING, bytearray()
+    async with WorkerDriver(master, worker.data):
+        assert [each.phase for each in master.registrations[-1].held] == [Phase.PREPARING]
+        await ended(stored)
+        assert stored.facts is not None and stored.facts.exit_code == 1
+
+
+async def test_an_unfinished_preparation_is_removed(data: Path, master: FakeMaster) -> None:
+    (data / "attempts" / "some-task.1" / "work").mkdir(parents=True)
+    async with WorkerDriver(master, data) as worker:
+        assert master.registrations[-1].held == ()
+        assert worker.attempts() == []
+
+
+async def test_what_the_master_does_not_want_is_killed_and_kept(
+    worker: WorkerDriver, master: FakeMaster, marker: str
+) -> None:
+    alive, dead = (master.offer(chatty(100_000), env={"MARKER": marker}) for _ in range(2))
+    await wait_until(lambda: alive.items and dead.items, "both to run")
+    await worker.cut()
+    for slot in worker.data.glob("runners/*"):
+        found = read_runner_file(slot)
+        if found and found.attempt and found.attempt.endswith(str(dead.order.ref)):
+            os.kill(found.pid, signal.SIGKILL)
+    master.close(alive)
+    master.close(dead)
+    async with WorkerDriver(master, worker.data) as second:
+        assert len(master.registrations[-1].held) == 2
+        await wait_until(lambda: not second.agent.held, "both to be killed")
+        assert processes_of(marker) == []
+        assert all((directory / "kept").exists() for directory in second.attempts())
+        assert not master.called("finish")
+        again = await ended(master.offer(["true"]))
+        assert again.facts is not None and again.facts.exit_code == 0
+
+
+async def test_an_agent_killed_with_kill_9_leaves_its_spiders_to_the_next(
+    data: Path, master: FakeMaster
+) -> None:
+    """The first agent is a process of its own; its master is lost with it, as in `up`."""
+    script = textwrap.dedent(
+        f"""
+        import asyncio, sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from pathlib import Path
+        from worker_driver import WorkerDriver, wait_until
+        from worker_master import FakeMaster
+        async def main():
+            master = FakeMaster()
+            async with WorkerDriver(master, Path({str(data)!r})):
+                stored = master.offer({chatty(2000)!r})
+                await wait_until(lambda: len(stored.items) > 100, "it to run")
+                print(stored.order.ref.task_id, stored.pid, flush=True)
+                await asyncio.sleep(600)
+        asyncio.run(main())
+        """
+    )
+    agent = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=subprocess.PIPE)
+    assert agent.stdout is not None
+    task_id, pid = (await agent.stdout.readline()).decode().split()
+    started = start_time(int(pid))
+    agent.kill()
+    await agent.wait()
+    stored = _known(master, task_id, chatty(2000))
+    async with WorkerDriver(master, data):
+        (held,) = master.registrations[-1].held
+        assert (held.pid, start_time(int(pid))) == (int(pid), started)
+        await ended(stored)
+        check_whole(stored, 2000)
+
+
+def _known(master: FakeMaster, task_id: str, argv: list[str]) -> Stored:
+    """The master knows the attempt and has none of its bytes."""
+    ref = AttemptRef(task_id, 1)
+    order = WorkOrder(ref, "default", "spider", "v1", SpiderConfig("spider"), (), tuple(argv), {}, {})
+    master.attempts[ref] = stored = Stored(order, "before", Phase.EXECUTING)
+    return stored
