@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -181,7 +183,7 @@ class Server:
                 }
             )
         for digest in self.call("POST", "/blobs/missing", {"sha256": sorted(blobs)})["missing"]:
-            self.call("PUT", f"/blobs/{digest}", blobs[digest])
+            self.call("PUT", f"/blobs/{digest}", blobs[digest], raw=True)
         return dict(self.call("POST", f"/spiders/{project}/{folder.name}/versions", {"files": files}))
 
     def submit(self, spider: str, **more: Any) -> str:
@@ -207,6 +209,22 @@ class Server:
             return dict(wait_for(reached, f"{task_id} to be {wanted}", seconds=seconds) or {})
         except AssertionError as error:
             raise AssertionError(f"{error}; the task: {last}") from None
+
+    def states_of(self, task_id: str) -> Callable[[], list[str]]:
+        """Begin to follow the events; the answer tells the states of the task that were seen since."""
+        seen: list[str] = []
+        request = urllib.request.Request(self.facts()["url"] + "/api/v1/events")
+        request.add_header("Authorization", f"Bearer {(self.data / 'token').read_text().strip()}")
+        stream = urllib.request.urlopen(request, timeout=300)
+
+        def follow() -> None:
+            with contextlib.suppress(OSError, ValueError):
+                for line in stream:
+                    if line.startswith(b"data:") and task_id.encode() in line:
+                        seen.append(json.loads(line[5:]).get("state"))
+
+        threading.Thread(target=follow, daemon=True).start()
+        return lambda: list(seen)
 
     def items(self, task_id: str) -> list[Any]:
         text = self.call("GET", f"/tasks/{task_id}/items?format=jsonl", raw=True)

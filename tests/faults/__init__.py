@@ -1,0 +1,1 @@
+"""The scoreboard of faults: each row injects a fault into real processes and checks what must hold."""

@@ -1,0 +1,1 @@
+"""One module per fault, or per family of faults."""

@@ -1,0 +1,66 @@
+"""F4c: kill -9 of one runner, whose spider has a daemon of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from tests.engine.server import Server, marked, spider_folder, wait_for
+from tests.faults.board import Profile, Result, Row
+from tests.faults.chatter import check_complete, deploy_chatter, start_chatters
+from tests.faults.checker import Evidence
+
+DAEMON = """
+import os, subprocess, sys, time
+subprocess.Popen(["sh", "-c", "setsid sh -c 'while :; do echo x >> $GROWS; sleep 0.05; done' &"])
+print("started", flush=True)
+if os.environ["SILKMILL_ATTEMPT"] == "1":
+    while True: time.sleep(0.05)
+"""
+RETRY = '[retry]\nmax_attempts = 3\nbackoff = "1s"\n'
+
+
+def runner_killed(folder: Path, profile: Profile, result: Result) -> None:
+    data = folder / "data"
+    with Server(data, max_runners=4) as server:
+        deploy_chatter(server, folder)
+        server.deploy(spider_folder(folder / "spiders", "daemon", DAEMON, RETRY))
+        for number in range(profile.pick(short=2, full=50)):
+            neighbours = start_chatters(server, folder, 2, seconds=8.0)
+            before = [neighbour.pids() for neighbour in neighbours]
+            grows = folder / f"grows-{number}"
+            task_id = server.submit("daemon", env={"GROWS": str(grows)})
+            wait_for(grows.exists, "the daemon to begin")
+            server.wait(task_id, "running")
+            events = server.states_of(task_id)
+            killed = _kill_runner_of(server, task_id)
+            wait_for(
+                lambda: not marked(f"GROWS={grows}") or server.task(task_id)["attempt"] == 2,
+                "the tree to be gone",
+            )
+            gone = time.monotonic() - killed
+            assert [neighbour.pids() for neighbour in neighbours] == before, "a neighbour was disturbed"
+            task = server.wait(task_id, seconds=30)
+            first = task["attempts"][0]
+            assert (first["outcome"], first["error_class"]) == ("lost", "system"), first
+            assert task["state"] == "finished" and task["attempt"] == 2, task
+            assert "abnormal" in events(), events()
+            assert not marked(f"GROWS={grows}"), "something of the tree lives"
+            for neighbour in neighbours:
+                server.wait(neighbour.task_id, seconds=30)
+                check_complete(Evidence(data), neighbour)
+            result.passed(gone)
+    result.figures = {"leftover pids": 0}
+
+
+def _kill_runner_of(server: Server, task_id: str) -> float:
+    runner = next(r for r in server.runners().values() if task_id in (r["attempt"] or ""))
+    os.kill(runner["pid"], signal.SIGKILL)
+    return time.monotonic()
+
+
+ROW = Row(
+    "F4c", "one runner kill -9", "its tree dies, retried as system, neighbours undisturbed", runner_killed
+)
