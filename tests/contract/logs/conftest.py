@@ -11,7 +11,7 @@ from log_bench import LogBench
 from silkmill.adapters.bucket import LocalBucket
 from silkmill.adapters.store.sqlite import SqliteStore
 from silkmill.domain import task as task_module
-from silkmill.master.logs import merged, upkeep, writer
+from silkmill.master.logs import grams, merged, upkeep, writer
 
 
 @pytest.fixture(params=["memory", "embedded"])
@@ -35,3 +35,4 @@ def small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "BLOCK_BYTES", 2048)
     monkeypatch.setattr(task_module, "SMALL_LOG_BYTES", 1024)
     monkeypatch.setattr(merged, "INDEX_GUESS", 256)
+    monkeypatch.setattr(grams, "MOST_ROWS", 4096)

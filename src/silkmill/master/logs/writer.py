@@ -27,6 +27,8 @@ class _Tail:
     start: int = 0
     end: int | None = None
     has_records: bool = False
+    capped_at: int = 0
+    """The `start` for which the cap was last looked at."""
 
 
 class LogWriter:
@@ -48,15 +50,20 @@ class LogWriter:
         check_writer(task, ref, session)
         tail = self._tail(ref)
         async with tail.lock:
-            chunked = tail.start
             try:
                 stored = await self._append(tail, ref, session, offset, data)
-                if tail.start > chunked and log_cap and over_cap(task, ref, tail.start, log_cap):
-                    await drop_middle(self._store, self._bucket, self._change, ref, tail.start, log_cap)
+                await self._keep_below(log_cap, tail, task, ref)
             except BaseException:
                 tail.end = None
                 raise
             return stored
+
+    async def _keep_below(self, cap: int, tail: _Tail, task: Task, ref: AttemptRef) -> None:
+        """Looks once after every new chunk, and again after a failure."""
+        if cap and tail.capped_at < tail.start:
+            if over_cap(task, ref, tail.start, cap):
+                await drop_middle(self._store, self._bucket, self._change, ref, tail.start, cap)
+            tail.capped_at = tail.start
 
     async def _append(self, tail: _Tail, ref: AttemptRef, session: str, offset: int, data: bytes) -> int:
         stored = tail.end

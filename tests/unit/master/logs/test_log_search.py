@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from silkmill.domain.errors import BadInput
@@ -75,6 +75,7 @@ _TEXTS = st.lists(
 )
 
 
+@settings(max_examples=20, deadline=None)
 @given(blocks=_TEXTS, data=st.data())
 def test_the_filter_never_hides_a_block(blocks: list[bytes], data: st.DataObject) -> None:
     block = data.draw(st.integers(0, len(blocks) - 1))
