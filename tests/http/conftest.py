@@ -1,4 +1,4 @@
-"""The API over a whole master without sockets: a real store, bucket and master parts; the test is the agent."""
+"""The API over a whole master without sockets: real store, bucket, master parts; the test plays the agent."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from fastapi import FastAPI
+from tests.helpers import wait_until_async
 from tests.http.conftest import TOKEN
 from tests.http.problems import assert_problem
 from tests.support.master_rig import Agent, Rig
@@ -179,8 +180,7 @@ async def test_a_client_that_takes_nothing_is_let_go(
         request = f"GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
         slow.sendall(request.encode())
         async with asyncio.timeout(SECONDS):
-            while not rig.feed._subscriptions:
-                await asyncio.sleep(0.01)
+            await wait_until_async(lambda: asyncio.sleep(0, bool(rig.feed._subscriptions)))
             (subscription,) = rig.feed._subscriptions
             task = await rig.submit()
             while rig.feed._subscriptions:

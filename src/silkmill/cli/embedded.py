@@ -8,12 +8,16 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from silkmill.cli.background import in_background
 from silkmill.cli.talk import say
 from silkmill.client.client import Client
 from silkmill.client.errors import ConnectionLost, NoServer
 from silkmill.client.server import Server, find_server
+
+if TYPE_CHECKING:
+    from silkmill.settings import Settings
 
 START_SECONDS = 15.0
 LOOK_SECONDS = 0.2
@@ -64,7 +68,7 @@ def _start(data: Path, stack: ExitStack, *, last_try: bool) -> Server | None:
 
 
 @asynccontextmanager
-async def _engine(settings: object) -> AsyncIterator[Server]:
+async def _engine(settings: Settings) -> AsyncIterator[Server]:
     """Drains at its end; cuts when it is left by an error or a Ctrl-C too many."""
     from silkmill import compose
 

@@ -62,7 +62,11 @@ def _read_files(folder: Path) -> Iterator[LocalFile]:
     rules = FolderRules(folder)
     for directory, names, files in os.walk(folder, onerror=_refuse):
         here = PurePosixPath(Path(directory).relative_to(folder).as_posix())
-        names[:] = sorted(name for name in names if rules.takes_directory(here / name))
+        names[:] = sorted(
+            name
+            for name in names
+            if rules.takes_directory(here / name) and not _is_data_directory(Path(directory, name))
+        )
         for name in files:
             if rules.takes_file(here / name):
                 yield from _read_file(Path(directory, name), here / name)
@@ -77,6 +81,11 @@ def _read_file(source: Path, path: PurePosixPath) -> Iterator[LocalFile]:
             yield LocalFile(source, str(path), digest, found.st_size, stat.S_IMODE(found.st_mode) & 0o777)
     except OSError as error:
         _refuse(error)
+
+
+def _is_data_directory(path: Path) -> bool:
+    """One that lies in the folder holds what its own tasks left, and changes while it is read."""
+    return (path / "silkmill.db").exists() and (path / "bucket").is_dir()
 
 
 def _refuse(error: OSError) -> None:

@@ -84,7 +84,8 @@ async def _refused(_: Request, error: SilkmillError) -> Response:
                 404, str(error), field=error.kind, remedy=error.remedy or "list what there is first"
             )
         case Ambiguous():
-            return problem(409, str(error), field="id", remedy="give more characters of the id")
+            detail = f"{error.name!r} fits several tasks: {', '.join(error.candidates)}"
+            return problem(409, detail, field="id", remedy="give more characters")
         case Conflict() | Duplicate():
             return problem(409, str(error), remedy="read it again, then decide again")
         case Unavailable():

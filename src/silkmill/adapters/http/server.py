@@ -23,7 +23,9 @@ async def serving(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
     config = uvicorn.Config(
         app,
         log_config=None,
+        log_level="warning",
         access_log=False,
+        date_header=False,
         lifespan="off",
         ws="none",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -37,15 +39,17 @@ async def serving(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
             yield _url(listener)
         finally:
             app.state.closing.set()  # event streams have no end of their own
-            server.should_exit = True
+            server.ended.set()
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: what a signal means is the engine's business."""
+    """uvicorn without its signal handlers (what a signal means is the engine's business), and without its
+    clock: it would wake ten times a second for the Date header alone."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
+        self.ended = asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -54,6 +58,9 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
+
+    async def main_loop(self) -> None:
+        await self.ended.wait()
 
 
 def _listen(host: str, port: int) -> socket.socket:

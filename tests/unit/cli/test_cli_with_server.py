@@ -1,0 +1,226 @@
+"""Every command against a running server: data on stdout, talk on stderr, the exit code of the contract."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+
+import pytest
+from tests.helpers import wait_until
+from tests.unit.cli.conftest import Cli, clean_environment, finish
+
+
+@pytest.fixture(scope="module")
+def done(up: Cli, folder: Path) -> str:
+    """The id of a finished task of the folder."""
+    result = up("run", str(folder), "--json")
+    assert (result.code, result.json["state"]) == (0, "finished"), result
+    return str(result.json["id"])
+
+
+def wait_running(up: Cli, task_id: str) -> None:
+    wait_until(lambda: up("show", task_id, "--json").json["state"] == "running", 20)
+
+
+def test_run_gives_the_log_on_stdout_and_the_states_on_stderr(up: Cli, folder: Path) -> None:
+    result = up("run", str(folder))
+    assert result.code == 0, result.err
+    assert set(result.out.splitlines()) == {b"hello", b"\x1b[31mred", b"no newline at the end"}
+    assert "running" in result.err
+    last = result.err.splitlines()[-1]
+    assert "finished after" in last
+    assert last.endswith("3 items")
+
+
+@pytest.mark.parametrize(("parameter", "code", "state"), [("code=3", 1, "error"), ("count=0", 0, "finished")])
+def test_run_ends_with_the_end_of_its_task(
+    up: Cli, folder: Path, done: str, parameter: str, code: int, state: str
+) -> None:
+    result = up("run", "hello", "-a", parameter, "--json")
+    assert (result.code, result.json["state"]) == (code, state), result.err
+
+
+def test_run_of_a_version_with_every_choice(up: Cli, done: str) -> None:
+    version = up("show", done, "--json").json["version"]
+    result = up("run", f"hello@{version}", "-p", "2", "-t", "a", "-t", "b", "-e", "X=1", "--json")
+    assert (result.json["priority"], result.json["tags"]) == (2, ["a", "b"])
+
+
+def test_detach_wait_and_cancel(up: Cli, done: str) -> None:
+    detached = up("run", "hello", "-a", "seconds=60", "--detach")
+    assert detached.code == 0
+    task_id = detached.out.decode().strip()
+    wait_running(up, task_id)
+    waiting = up.start("wait", done, task_id, "--json")
+    assert up("cancel", task_id).code == 0
+    waited = finish(waiting)
+    assert waited.code == 3, waited.err
+    assert {json.loads(line)["state"] for line in waited.out.splitlines()} == {"finished", "cancelled"}
+    assert up("wait", done).code == 0
+    again = up("retry", task_id, "--json").json
+    assert again["retry_of"] == task_id
+    assert up("cancel", again["id"], "--force", "--json").code == 0
+    assert up("wait", again["id"]).code == 3
+
+
+def test_wait_tells_the_worst_end(up: Cli, done: str) -> None:
+    failed = up("run", "hello", "-a", "code=3", "--detach").out.decode().strip()
+    assert up("wait", failed, done).code == 1
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_ctrl_c_cancels_and_the_second_one_kills(up: Cli, done: str, stubborn: bool) -> None:
+    process = up.start("run", "hello", "-a", "seconds=60", "-a", f"stubborn={stubborn}")
+    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout.readline() == b"hello\n"
+    process.send_signal(signal.SIGINT)
+    said = read_until(process.stderr, b"cancelling")
+    assert b"--detach" in said
+    if stubborn:
+        process.send_signal(signal.SIGINT)
+        read_until(process.stderr, b"killing")
+    assert finish(process).code == 3
+
+
+def read_until(stream: IO[bytes], word: bytes) -> bytes:
+    for line in stream:
+        if word in line:
+            return line
+    raise AssertionError(f"{word!r} was not said")
+
+
+def test_ps_lists_and_filters(up: Cli, done: str) -> None:
+    table = up("ps").out.decode()
+    assert table.startswith("ID ")
+    assert done[-8:] in table
+    listed = [json.loads(line) for line in up("ps", "--json", "-n", "3").out.splitlines()]
+    assert len(listed) == 3
+    assert up("ps", "--json", "--spider", "none").out == b""
+    states = {
+        json.loads(line)["state"]
+        for line in up("ps", "--json", "--state", "error", "--since", "1h").out.splitlines()
+    }
+    assert states <= {"error"}
+
+
+def test_show_and_why(up: Cli, done: str) -> None:
+    assert up("show", done[-8:], "--json").json["id"] == done
+    shown = up("show", done).out.decode()
+    assert "state:           finished" in shown
+    assert "attempt:         1, " in shown
+    assert "has ended finished" in up("why", done).out.decode()
+    assert up("why", done, "--json").json["waits_for"] == "nothing"
+
+
+def test_logs_in_every_way(up: Cli, done: str) -> None:
+    assert set(up("logs", done, "--raw").out.splitlines()) == {
+        b"hello",
+        b"\x1b[31mred",
+        b"no newline at the end",
+    }
+    assert up("logs", done, "--raw", "--stream", "stdout").out == b"hello\nno newline at the end"
+    assert up("logs", done, "--grep", "^he").out == b"hello\n"
+    assert up("logs", done, "-n", "1").out.startswith(b"[silkmill] ")
+    assert up("logs", done, "-f", "--stream", "stdout", "--attempt", "1").out.startswith(b"hello\n")
+    lines = [json.loads(line) for line in up("logs", done, "--json").out.splitlines()]
+    assert {line["stream"] for line in lines} == {"stdout", "stderr", "system"}
+
+
+def test_items_in_every_format(up: Cli, done: str) -> None:
+    lines = up("items", done).out.splitlines()
+    assert lines == [b'{"n": %d, "text": "=1"}' % number for number in range(3)]
+    assert json.loads(up("items", done, "--format", "json").out) == [json.loads(line) for line in lines]
+    assert up("items", done, "--format", "csv").out.splitlines()[1] == b"0,'=1"
+    assert up("items", done, "--with-ids").json["_tid"] == done
+
+
+@pytest.mark.parametrize("arguments", [("logs",), ("items",), ("show",), ("run",)])
+def test_a_terminal_is_not_driven_by_a_spider(up: Cli, done: str, arguments: tuple[str, ...]) -> None:
+    target = "hello" if arguments == ("run",) else done
+    command = [sys.executable, "-m", "silkmill", *arguments, target, "--data", str(up.data)]
+    shown = in_terminal(command)
+    assert b"\x1b[31mred" not in shown
+    if arguments in (("logs",), ("run",)):
+        assert b"\\x1b[31mred" in shown
+
+
+def in_terminal(command: list[str]) -> bytes:
+    """What a command writes to a terminal as its stdout."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(command, stdout=slave, stderr=subprocess.DEVNULL, env=clean_environment())
+    os.close(slave)
+    shown = b""
+    try:
+        while piece := os.read(master, 4096):
+            shown += piece
+    except OSError:  # the other end is closed
+        pass
+    process.wait()
+    os.close(master)
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("show", "0123456789"), 4),
+        (("logs", "0123456789"), 4),
+        (("wait", "0123456789"), 4),
+        (("cancel", "0123456789"), 4),
+        (("retry", "0123456789"), 4),
+        (("show", "abc"), 2),
+        (("run", "no-such-spider"), 4),
+        (("run", "hello@v000000000000"), 4),
+        (("run", "hello", "-a", "odd=1"), 2),
+        (("run", "hello", "-a", "count=x"), 2),
+        (("run", "hello", "-a", "count"), 2),
+        (("run", "hello", "-p", "11"), 2),
+        (("run", "hello", "-e", "SILKMILL_X=1"), 2),
+        (("run", "./no/such/folder"), 2),
+        (("run", "/etc"), 2),
+        (("deploy", "/no/such/folder"), 2),
+        (("logs", "last", "--grep", "("), 2),
+        (("logs", "last", "--attempt", "9"), 4),
+        (("items", "last", "--attempt", "9"), 4),
+        (("items", "last", "--format", "xml"), 2),
+        (("ps", "--state", "odd"), 2),
+        (("ps", "--since", "yesterday"), 2),
+        (("ps", "-n", "0"), 2),
+        (("wait",), 2),
+    ],
+)
+def test_bad_input_ends_with_its_exit_code_and_a_reason(
+    up: Cli, done: str, arguments: tuple[str, ...], code: int
+) -> None:
+    result = up(*arguments)
+    assert result.code == code, result
+    assert result.out == b""
+    assert "rror: " in result.err
+
+
+def test_a_wrong_token_is_refused(up: Cli) -> None:
+    result = up("ps", env={"SILKMILL_TOKEN": "wrong"})
+    assert result.code == 5
+    assert "token" in result.err
+
+
+def test_the_environment_names_the_server(up: Cli, done: str, tmp_path: Path) -> None:
+    facts = json.loads((up.data / "server.json").read_text())
+    env = {"SILKMILL_URL": facts["url"], "SILKMILL_TOKEN": (up.data / "token").read_text().strip()}
+    assert Cli(tmp_path)("show", done, "--json", env=env).json["id"] == done
+    without_token = Cli(tmp_path)("ps", env={"SILKMILL_URL": facts["url"]})
+    assert (without_token.code, "SILKMILL_TOKEN" in without_token.err) == (5, True)
+
+
+def test_a_broken_pipe_is_no_error(up: Cli, done: str) -> None:
+    command = f"{sys.executable} -m silkmill logs {done} --data {up.data} | true"
+    result = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, env=clean_environment()
+    )
+    assert b"Traceback" not in result.stderr

@@ -1,0 +1,83 @@
+"""Commands where no server runs: `run` brings its own engine, readers read, the rest says what to do."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+from tests.helpers import wait_until
+from tests.unit.cli.conftest import Cli, finish
+
+
+def test_run_brings_its_engine_and_leaves_nothing_running(alone: Cli, folder: Path) -> None:
+    result = alone("run", str(folder))
+    assert result.code == 0, result.err
+    assert b"no newline at the end" in result.out
+    assert not (alone.data / "server.json").exists()
+    wait_until(lambda: not list(alone.data.glob("runners/*/runner.json")), 20)
+    assert alone("ps", "--json").json["state"] == "finished"
+
+
+def test_readers_read_the_data_directory(alone: Cli, folder: Path) -> None:
+    task_id = alone("run", str(folder), "--json").json["id"]
+    assert alone("show", task_id, "--json").json["id"] == task_id
+    assert alone("logs", task_id, "--raw", "--stream", "stdout").out == b"hello\nno newline at the end"
+    assert len(alone("items", task_id).out.splitlines()) == 3
+    assert "has ended" in alone("why", task_id).out.decode()
+    followed = alone("logs", task_id, "-f", "--stream", "stdout")
+    assert followed.out.startswith(b"hello\n")
+    assert "silkmill up" in followed.err
+    assert alone("show", "0123456789").code == 4
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("run", "hello", "--detach"), ("cancel", "last"), ("wait", "last"), ("retry", "last"), ("deploy", ".")],
+)
+def test_what_needs_a_server_says_so(alone: Cli, arguments: tuple[str, ...]) -> None:
+    result = alone(*arguments)
+    assert (result.code, result.out) == (5, b"")
+    assert "start silkmill up" in result.err
+    assert not alone.data.exists()
+
+
+def test_a_directory_that_nobody_used(alone: Cli) -> None:
+    assert alone("ps").code == 0
+    assert alone("show", "last").code == 4
+    assert alone("stop").code == 5
+    assert not alone.data.exists()
+
+
+def test_a_bad_folder_starts_no_task(alone: Cli, tmp_path: Path) -> None:
+    (tmp_path / "spider.toml").write_text('name = "x"\ncomand = "true"\n')
+    result = alone("run", str(tmp_path))
+    assert result.code == 2
+    assert "command" in result.err
+    assert alone("ps", "--json").out == b""
+
+
+def test_a_second_run_joins_the_first_which_stays_for_it(alone: Cli, folder: Path) -> None:
+    first = alone.start("run", str(folder), "-a", "seconds=3")
+    wait_until(lambda: (alone.data / "server.json").exists(), 20)
+    second = alone.start("run", str(folder), "-a", "seconds=6", "--json")
+    first_result, second_result = finish(first), finish(second)
+    assert (first_result.code, second_result.code) == (0, 0), (first_result.err, second_result.err)
+    assert "waiting for the tasks of other commands" in first_result.err
+    assert second_result.json["state"] == "finished"
+
+
+def test_two_runs_at_once_share_one_engine(alone: Cli, folder: Path) -> None:
+    runs = [alone.start("run", str(folder), "--json") for _ in range(2)]
+    results = [finish(run) for run in runs]
+    assert [result.code for result in results] == [0, 0], results
+
+
+def test_ctrl_c_cancels_in_an_engine_of_its_own_too(alone: Cli, folder: Path) -> None:
+    process = alone.start("run", str(folder), "-a", "seconds=60")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"hello\n"
+    process.send_signal(signal.SIGINT)
+    result = finish(process)
+    assert result.code == 3, result
+    assert alone("ps", "--json").json["state"] == "cancelled"
