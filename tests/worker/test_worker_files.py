@@ -1,0 +1,208 @@
+"""The files of an attempt: private, verified, inside their directory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from silkmill.domain.errors import NotFound
+from silkmill.domain.version import FileEntry
+from silkmill.worker.directories import AttemptDirectories, keep, remove
+from silkmill.worker.prepare import files as files_module
+from silkmill.worker.prepare.blobs import BlobCache
+from silkmill.worker.prepare.errors import PreparationFailed
+from silkmill.worker.prepare.files import AT_ONCE_BYTES, check_paths, copy_files
+
+
+class Source:
+    """Blobs by hash; records what was fetched."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[str, bytes] = {}
+        self.fetched: list[str] = []
+
+    def entry(self, path: str, content: bytes, mode: int = 0o644) -> FileEntry:
+        sha256 = hashlib.sha256(content).hexdigest()
+        self.blobs[sha256] = content
+        return FileEntry(path, sha256, len(content), mode)
+
+    async def fetch(self, sha256: str) -> bytes:
+        self.fetched.append(sha256)
+        if sha256 not in self.blobs:
+            raise NotFound("blob", sha256)
+        return self.blobs[sha256]
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    work = tmp_path / "work"
+    work.mkdir()
+    return work
+
+
+def cache(tmp_path: Path, source: Source) -> BlobCache:
+    return BlobCache(tmp_path / "blobs", source.fetch)
+
+
+async def test_small_and_large_files_are_copied_with_their_modes(
+    tmp_path: Path, source: Source, work: Path
+) -> None:
+    large = os.urandom(AT_ONCE_BYTES * 3 + 1)
+    entries = [
+        source.entry("a.txt", b"a"),
+        source.entry("deep/er/b.sh", b"b", 0o755),
+        source.entry("deep/large.bin", large, 0o600),
+        source.entry("empty", b""),
+    ]
+    await copy_files(entries, cache(tmp_path, source), work)
+    assert (work / "a.txt").read_bytes() == b"a" and (work / "deep/large.bin").read_bytes() == large
+    assert [(work / e.path).stat().st_mode & 0o777 for e in entries] == [0o644, 0o755, 0o600, 0o644]
+
+
+async def test_the_copy_is_private(tmp_path: Path, source: Source, work: Path) -> None:
+    blobs = cache(tmp_path, source)
+    entry = source.entry("a.txt", b"original")
+    await copy_files([entry], blobs, work)
+    (work / "a.txt").write_bytes(b"edited by a spider")
+    assert Path(blobs.path(entry.sha256)).read_bytes() == b"original"
+    assert (work / "a.txt").stat().st_nlink == 1
+
+
+async def test_what_is_in_the_cache_is_not_fetched_again(tmp_path: Path, source: Source, work: Path) -> None:
+    blobs = cache(tmp_path, source)
+    entry = source.entry("a.txt", b"content")
+    await copy_files([entry], blobs, work)
+    (work / "a.txt").unlink()
+    await copy_files([entry], blobs, work)
+    assert len(source.fetched) == 1
+
+
+async def test_a_truncated_cache_file_is_fetched_again(tmp_path: Path, source: Source, work: Path) -> None:
+    blobs = cache(tmp_path, source)
+    entry = source.entry("a.txt", b"content")
+    Path(blobs.path(entry.sha256)).write_bytes(b"con")
+    await copy_files([entry], blobs, work)
+    assert (work / "a.txt").read_bytes() == b"content"
+
+
+async def test_content_that_does_not_match_its_hash_is_refused(
+    tmp_path: Path, source: Source, work: Path
+) -> None:
+    entry = source.entry("main.py", b"true content")
+    source.blobs[entry.sha256] = b"other content"
+    with pytest.raises(PreparationFailed, match=r"file main\.py") as failure:
+        await copy_files([entry], cache(tmp_path, source), work)
+    assert not failure.value.permanent
+    assert list((tmp_path / "blobs").iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["../a", "/etc/passwd", "a/../../b", "", "a//b", "./a", "a/.", "a\0b", ".."])
+def test_paths_that_leave_the_directory_are_refused(source: Source, path: str) -> None:
+    with pytest.raises(PreparationFailed, match="not a path inside") as failure:
+        check_paths([source.entry(path, b"x")])
+    assert failure.value.permanent
+
+
+@pytest.mark.parametrize("paths", [["a", "a"], ["a", "a/b"], ["a/b/c", "a/b"]])
+def test_paths_that_collide_are_refused(source: Source, paths: list[str]) -> None:
+    with pytest.raises(PreparationFailed, match=r"listed twice|also a folder"):
+        check_paths([source.entry(path, b"x") for path in paths])
+
+
+async def test_a_cancelled_copy_has_stopped_writing(
+    tmp_path: Path, source: Source, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [source.entry(f"f{n}", b"%d" % n * 10_000) for n in range(100)]
+    blobs = cache(tmp_path, source)
+    reached, may_go_on = threading.Event(), threading.Event()
+    copy = files_module._copy
+
+    def slow_copy(*arguments: object) -> None:
+        copy(*arguments)  # type: ignore[arg-type]
+        reached.set()
+        may_go_on.wait(5)
+
+    monkeypatch.setattr(files_module, "_copy", slow_copy)
+    copying = asyncio.create_task(copy_files(entries, blobs, work))
+    await asyncio.to_thread(reached.wait, 5)
+    copying.cancel()
+    await asyncio.sleep(0.05)
+    assert not copying.done(), "it waits for its thread"
+    may_go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await copying
+    assert len(list(work.iterdir())) == 1
+
+
+async def test_a_released_directory_serves_the_next_attempt_empty(tmp_path: Path) -> None:
+    directories = AttemptDirectories(tmp_path / "attempts", tmp_path / "spare")
+    first, second = directories.folder / "a.1", directories.folder / "b.1"
+    directories.make(first)
+    (first / "log.0").write_bytes(b"x")
+    (first / "work" / "sub").mkdir()
+    (first / "work" / "sub" / "file").write_bytes(b"x")
+    (first / "work" / "link").symlink_to("/etc")
+    identity = first.stat().st_ino
+    await directories.release(first)
+    assert not first.exists()
+    directories.make(second)
+    assert second.stat().st_ino == identity
+    assert [path.name for path in second.rglob("*")] == ["work"]
+    directories.remove_spares()
+    assert Path("/etc").is_dir()
+
+
+async def test_a_directory_a_spider_has_changed_is_not_used_again(tmp_path: Path) -> None:
+    directories = AttemptDirectories(tmp_path / "attempts", tmp_path / "spare")
+    for change in (_open_to_all, _replace_by_link, _remove_work):
+        directory = directories.folder / "a.1"
+        directories.make(directory)
+        change(directory / "work")
+        await directories.release(directory)
+        assert not directory.exists()
+        assert list((tmp_path / "spare").iterdir()) == []
+
+
+async def test_a_directory_of_any_size_is_removed(tmp_path: Path) -> None:
+    directory = tmp_path / "a.1"
+    deep = directory / "work" / "x" / "y"
+    deep.mkdir(parents=True)
+    for n in range(500):
+        (deep / f"{n}").touch()
+    await remove(directory)
+    assert not directory.exists()
+
+
+async def test_what_is_kept_too_long_is_removed(tmp_path: Path) -> None:
+    directories = AttemptDirectories(tmp_path / "attempts", tmp_path / "spare")
+    old, young, running = (directories.folder / name for name in ("a.1", "b.1", "c.1"))
+    for directory in (old, young, running):
+        directories.make(directory)
+    keep(old)
+    keep(young)
+    os.utime(old / "kept", (0, 0))
+    await directories.remove_expired(3600)
+    assert sorted(path.name for path in directories.folder.iterdir()) == ["b.1", "c.1"]
+
+
+def _open_to_all(work: Path) -> None:
+    work.chmod(0o777)
+
+
+def _replace_by_link(work: Path) -> None:
+    work.rmdir()
+    work.symlink_to("/tmp")
+
+
+def _remove_work(work: Path) -> None:
+    work.rmdir()
