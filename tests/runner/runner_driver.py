@@ -123,6 +123,7 @@ class RunnerDriver:
         wait_until(lambda: self.socket_path.exists() or self.process.poll() is not None, "the socket")
         assert self.process.poll() is None, self.runner_log()
         self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._connection.settimeout(WAIT_SECONDS)
         self._connection.connect(str(self.socket_path))
 
     def disconnect(self) -> None:

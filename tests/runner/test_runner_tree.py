@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 
 import pytest
 from runner_driver import Attempt, RunnerDriver, processes_of, wait_until
+
+from silkmill.runner.processes import kill_process, start_time
 
 DAEMON = """
 import os, sys, time
@@ -45,6 +48,19 @@ def test_daemons_are_killed_and_the_exit_code_stands(any_runner: RunnerDriver, d
     assert (outcome["exit_code"], outcome["signal"], outcome["leftovers"]) == (3, None, 1)
     assert outcome["verified"] and outcome["survivors"] == []
     assert attempt.system_lines() == ["exit code 3, 1 processes left behind were killed"]
+
+
+def test_a_pid_that_was_given_anew_is_not_killed() -> None:
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        since = start_time(stranger.pid)
+        assert since is not None
+        assert not kill_process(stranger.pid, since - 1)
+        with pytest.raises(subprocess.TimeoutExpired):
+            stranger.wait(timeout=0.1)
+        assert kill_process(stranger.pid, since)
+    assert stranger.returncode == -9
+    assert not kill_process(stranger.pid, since)
+    assert start_time(stranger.pid) is None
 
 
 def test_the_slot_is_used_again_after_daemons(any_runner: RunnerDriver) -> None:
