@@ -9,7 +9,8 @@ from scrapy.crawler import CrawlerProcess
 SETTINGS = {
     "ITEM_PIPELINES": {SaveItem: 100},
     "LOG_LEVEL": "INFO",
-    "TELNETCONSOLE_ENABLED": False,
+    "TELNETCONSOLE_ENABLED": False,  # this crawl listens nowhere
+    "REMOTE_CONTROL_ENABLED": False,
     "CONCURRENT_REQUESTS": 2,  # the server answers one at a time
     "DOWNLOAD_TIMEOUT": 30,
 }
