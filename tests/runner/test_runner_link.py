@@ -250,7 +250,14 @@ open({cgroup_base!r} + "/ice/freezer.state", "w").write("FROZEN")
         Path(cgroup_base, "ice", "freezer.state").write_text("THAWED")
 
 
-def test_signals_do_not_end_a_runner(runner: RunnerDriver) -> None:
+def test_sigterm_ends_an_idle_runner(runner: RunnerDriver) -> None:
+    runner.run(["true"])
+    hello(runner)  # the slot is free by now
+    os.kill(runner.process.pid, signal.SIGTERM)
+    assert_left(runner)
+
+
+def test_signals_do_not_end_a_runner_that_has_a_spider(runner: RunnerDriver) -> None:
     attempt = runner.begin(RELEASED)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         os.kill(runner.process.pid, number)

@@ -155,8 +155,13 @@ def test_a_full_disk_delays_and_loses_nothing(
     runner.attempts = small_disk
     filler = small_disk / "filler"
     filler.write_bytes(b"0" * 7 * MIB)
-    source = 'print(\'{"type":"INSERT_DATA","payload":{"n":1}}\')\nfor n in range(9000): print(n, "z" * 99)'
-    attempt = runner.begin([sys.executable, "-c", source + "\nimport sys; sys.exit(3)"], limits=limits)
+    source = """
+print('{"type":"INSERT_DATA","payload":{"n":1}}')
+for n in range(9000): print(n, "z" * 99)
+print('{"type":"ERROR","payload":{"class":"spider","message":"m","fatal":true}}', end="", flush=True)
+raise ValueError("the end")
+"""
+    attempt = runner.begin([sys.executable, "-c", source], limits=limits)
     size = wait_blocked(attempt)
     threading.Event().wait(1.0)
     assert runner.process.poll() is None
@@ -167,7 +172,11 @@ def test_a_full_disk_delays_and_loses_nothing(
     assert attempt.output() == b"".join(b"%d %s\n" % (n, b"z" * 99) for n in range(9000))
     assert attempt.items() == b'{"n":1}\n'
     outcome = attempt.outcome()
-    assert (outcome["exit_code"], outcome["limit"]) == (3, None)
+    assert (outcome["exit_code"], outcome["limit"]) == (1, None)
+    assert outcome["traceback"] is not None
+    assert outcome["traceback"].endswith("ValueError: the end")
+    assert (outcome["items_count"], outcome["errors"]) == (1, 1)
+    assert outcome["fatal"] == {"class": "spider", "message": "m"}
     assert outcome["log_size"] == len(attempt.log())
 
 

@@ -12,6 +12,7 @@ from silkmill.runner.limits import TimeLimits
 from silkmill.runner.main_process import MainProcess
 from silkmill.runner.outcome import OutcomeFile, blank_outcome, closing_line, limit_text
 from silkmill.runner.pipes import Pipes
+from silkmill.runner.progress import Progress
 from silkmill.runner.recorder import Recorder
 from silkmill.runner.spawn import spawn
 from silkmill.runner.spawn_error import SpawnError
@@ -22,25 +23,21 @@ from silkmill.runner.streams import Streams
 
 TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from resource import struct_rusage
     from selectors import BaseSelector
-    from typing import Any
 
     from silkmill.protocol.attemptdir import Spec
     from silkmill.runner.containment import ProcessTree
-
-    Announce = Callable[[str, dict[str, Any]], bool]
+    from silkmill.runner.progress import Announce
 
 _CANCEL_MESSAGE = b'{"type":"CANCEL","payload":{"grace_seconds":%d}}\n' % ASK_SECONDS
-_ANNOUNCE_SECONDS = 0.01
 
 
 class Attempt:
     """Its owner calls `start`, then `reaped` for every dead child and `tick` until `done`.
 
-    `announce(event, fields)` tells the agent; False: not now. Making one raises OSError when the directory
-    has no room for an outcome, ValueError for a bad nonce; nothing was started then.
+    Making one raises OSError when the directory has no room for an outcome and ValueError for a bad nonce;
+    nothing was started then.
     """
 
     def __init__(
@@ -56,15 +53,14 @@ class Attempt:
         self._tree = tree
         self._announce = announce
         self._outcome = blank_outcome()
+        self._progress = Progress(self._spool, announce)
         self._status = StatusFile(directory, self._recorder)
         self._limits = TimeLimits(spec["limits"]["runtime"], spec["limits"]["stall"], clock_now())
         self._stopping = Stopping(spec["limits"]["grace"])
         self._ending = Ending(tree)
         self._process: MainProcess | None = None
-        self._closed = False
-        self._write_outcome_at = 0.0
-        self._announced: tuple[int, int, int] = (0, 0, 0)
-        self._announce_at = 0.0
+        self._last_steps = [self._streams.drain, self._streams.end, self._close_log, self._write_outcome]
+        self._retry_at = 0.0
 
     def _open_pipes(self, spec: Spec) -> Pipes:
         try:
@@ -117,14 +113,14 @@ class Attempt:
         if self._ending.over:
             self._complete(now)
         else:
-            self._announce_progress(now)
+            self._progress.announce_if_due(now)
             self._status.write_if_due(now)
 
     @property
     def due_at(self) -> float:
         """When `tick` has something to do though no event came."""
         if self._ending.over:  # only a disk can be waited for
-            return min(self._spool.retry_at, self._write_outcome_at or NEVER)
+            return min(self._spool.retry_at, self._retry_at or NEVER)
         executing = self._limits.due_at if self.phase == "executing" and not self._stopping.begun else NEVER
         return min(
             executing,
@@ -132,7 +128,7 @@ class Attempt:
             self._stopping.due_at,
             self._ending.due_at,
             self._status.due_at,
-            self._announce_at if self._sizes() != self._announced else NEVER,
+            self._progress.due_at,
         )
 
     def _move_output(self, now: float) -> None:
@@ -179,40 +175,38 @@ class Attempt:
                 self._ending.kill(now)
 
     def _complete(self, now: float) -> None:
-        """The tree is gone: what is still in the pipes, the closing line, the outcome."""
-        if not self._closed:
-            if not self._streams.drain(now):
+        """The tree is gone: take the last steps, each as soon as the disk has taken the one before."""
+        while self._last_steps and not self._spool.stuck and now >= self._retry_at:
+            if not self._last_steps[0](now):
                 return
-            self._closed = True
-            self._streams.end(now)
-            self._gather()
-            self._note(closing_line(self._outcome, self._spec["limits"]), now)
-        if self._spool.stuck or now < self._write_outcome_at:
-            return
-        self._status.write()
-        self._write_outcome(now)
+            self._last_steps.pop(0)
 
-    def _gather(self) -> None:
+    def _close_log(self, now: float) -> bool:
+        """All facts are known now that everything read has been written."""
         outcome = self._outcome
         outcome["ended_at"] = outcome["ended_at"] or rfc3339(time.time_ns())
         if self._process:
             self._process.describe(outcome)
         if self._recorder.items_limit_reached and not outcome["cancelled"]:
             outcome["limit"] = outcome["limit"] or "items"
-        outcome["survivors"] = self._ending.survivors
-        outcome["verified"] = not self._ending.survivors
-        outcome["leftovers"] = self._ending.leftovers
+        self._ending.describe(outcome)
         self._recorder.describe(outcome)
+        self._note(closing_line(outcome, self._spec["limits"]), now)
+        return True
 
-    def _write_outcome(self, now: float) -> None:
-        self._outcome["log_size"], self._outcome["items_size"], self._outcome["items_count"] = self._sizes()
+    def _write_outcome(self, now: float) -> bool:
+        self._outcome["log_size"], self._outcome["items_size"], self._outcome["items_count"] = (
+            self._spool.sizes
+        )
+        self._status.write()
         try:
             self._outcome_file.write(self._outcome)
         except OSError:
-            self._write_outcome_at = now + RETRY_SECONDS
-            return
+            self._retry_at = now + RETRY_SECONDS
+            return False
         self._streams.close()
         self.done = True
+        return True
 
     def _note(self, text: str, now: float) -> None:
         self._streams.note(iter([("log", system_line(text, time.time_ns()), 0)]), now)
@@ -220,14 +214,3 @@ class Attempt:
     def _announce_start(self, process: MainProcess) -> None:
         fields = {"pid": process.pid, "start_time": process.start_time, "at": process.started_at}
         self._announce("started", fields)
-
-    def _announce_progress(self, now: float) -> None:
-        """At most a hundred times a second, the first bytes at once."""
-        sizes = self._sizes()
-        if sizes != self._announced and now >= self._announce_at:
-            self._announce_at = now + _ANNOUNCE_SECONDS
-            if self._announce("wrote", dict(zip(("log", "items", "count"), sizes, strict=True))):
-                self._announced = sizes
-
-    def _sizes(self) -> tuple[int, int, int]:
-        return self._spool.log.size, self._spool.items.size, self._spool.items_count

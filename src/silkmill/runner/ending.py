@@ -6,6 +6,7 @@ from silkmill.runner.clock import NEVER
 
 TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
 if TYPE_CHECKING:
+    from silkmill.protocol.attemptdir import Outcome
     from silkmill.runner.containment import ProcessTree
 
 _LINGER_SECONDS = 1.0  # others of the tree may still write after the main process
@@ -19,19 +20,21 @@ class Ending:
 
     def __init__(self, tree: ProcessTree) -> None:
         self.over = False
-        self.survivors: list[int] = []
         self.due_at = NEVER
         self._tree = tree
+        self._proven_gone = False
+        self._survivors: list[int] = []
         self._main_ended = False
         self._linger_until = NEVER
         self._give_up_at = NEVER
         self._killed_with_main: set[int] = set()
         self._killed_after: set[int] = set()
 
-    @property
-    def leftovers(self) -> int:
-        """How many processes had to be killed after the main one had ended."""
-        return len(self._killed_after - self._killed_with_main)
+    def describe(self, outcome: Outcome) -> None:
+        """Write what is known into the outcome."""
+        outcome["verified"] = self._proven_gone
+        outcome["survivors"] = self._survivors
+        outcome["leftovers"] = len(self._killed_after - self._killed_with_main)
 
     @property
     def killing(self) -> bool:
@@ -53,9 +56,9 @@ class Ending:
         if self.over:
             return
         if self._main_ended and self._tree.is_gone():
-            self.over = True
+            self._proven_gone = self.over = True
         elif now >= self._give_up_at:
-            self.survivors = sorted(self._tree.pids())
+            self._survivors = sorted(self._tree.pids())
             self.over = True
         elif self.killing:
             if now >= self.due_at:

@@ -16,10 +16,8 @@ def main(arguments: list[str]) -> None:
     slot_directory, socket_path, cgroup_base = (options[name] for name in _OPTIONS)
     _close_inherited()
     os.chdir("/")
-    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-        signal.signal(
-            ignored, signal.SIG_IGN
-        )  # the agent decides; a runner that died would take its spider along
+    for ignored in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
     Runner(slot_directory, socket_path, cgroup_base).run()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 
 from silkmill.protocol.attemptdir import read_spec
 from silkmill.runner.attempt import Attempt
@@ -36,6 +37,7 @@ class Runner:
         self._tasks_left = _TASKS
         self._retiring = False
         self._alone_since = clock_now()
+        signal.signal(signal.SIGTERM, lambda *_: self._terminate())
 
     def run(self) -> None:
         """Serve until retired or left alone."""
@@ -71,6 +73,11 @@ class Runner:
         for pid, status, usage in self._reaper.reap():
             if self._attempt is not None:
                 self._attempt.reaped(pid, status, usage)
+
+    def _terminate(self) -> None:
+        """With a spider the agent decides: a runner that dies takes its spider along."""
+        if self._attempt is None:
+            self._retiring = True
 
     def _on_message(self, message: dict[str, Any]) -> None:
         match message:

@@ -96,6 +96,11 @@ class Spool:
             self._retry_at = now + RETRY_SECONDS
 
     @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Bytes of the log, bytes of the items, number of items."""
+        return self.log.size, self.items.size, self.items_count
+
+    @property
     def stuck(self) -> bool:
         """The disk refused; no more may be read."""
         return self._retry_at > 0.0

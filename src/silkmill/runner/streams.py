@@ -78,12 +78,13 @@ class Streams:
         self.spool.add(pieces)
         self.spool.pump(now)
 
-    def end(self, now: float) -> None:
+    def end(self, now: float) -> bool:
         """Nothing more will come: give out what is held back, and the counts."""
         time_ns = time.time_ns()
         self.note(self.recorder.end_of_stdout(time_ns), now)
         self.note(self.recorder.end_of_stderr(time_ns), now)
         self.note(self.recorder.closing_notes(time_ns), now)
+        return True
 
     def close(self) -> None:
         self._pause_reading()
