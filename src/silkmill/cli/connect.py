@@ -8,7 +8,7 @@ from pathlib import Path
 
 from silkmill.client.client import Client
 from silkmill.client.errors import NOT_FOUND, ClientError, NoServer
-from silkmill.client.server import Server, find_server
+from silkmill.client.server import find_server
 
 
 class NothingHere(ClientError):
@@ -48,16 +48,7 @@ def reading(data: Path) -> Iterator[Client]:
         return
     if not (data / "silkmill.db").exists():
         raise NothingHere(data)
-    with _reader(data) as served, Client(served) as client:
+    from silkmill.cli.hosted import reader  # no server runs: this process reads with the server's own code
+
+    with reader(data) as served, Client(served) as client:
         yield client
-
-
-@contextmanager
-def _reader(data: Path) -> Iterator[Server]:
-    from silkmill import (
-        compose,
-    )  # no server runs: this process reads the directory with the server's own code
-    from silkmill.cli.background import in_background
-
-    with in_background(lambda: compose.reading(data)) as served:
-        yield Server(served.url, served.token)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from silkmill.cli.background import in_background
 from silkmill.cli.talk import say
 from silkmill.client.client import Client
 from silkmill.client.errors import ConnectionLost, NoServer
 from silkmill.client.server import Server, find_server
-
-if TYPE_CHECKING:
-    from silkmill.settings import Settings
 
 START_SECONDS = 15.0
 LOOK_SECONDS = 0.2
@@ -54,32 +48,15 @@ def _find_or_start(data: Path, stack: ExitStack) -> tuple[Server, bool]:
 
 
 def _start(data: Path, stack: ExitStack, *, last_try: bool) -> Server | None:
+    from silkmill.cli.hosted import hosted  # the whole engine: not for a command that finds a server
     from silkmill.runtime.datadir import DataDirectoryBusy
-    from silkmill.settings import load_settings
 
-    settings = load_settings(data, listen="127.0.0.1:0")
     try:
-        served = stack.enter_context(in_background(lambda: _engine(settings)))
+        return stack.enter_context(hosted(data))
     except DataDirectoryBusy:
         if last_try:
             raise
         return None
-    return served
-
-
-@asynccontextmanager
-async def _engine(settings: Settings) -> AsyncIterator[Server]:
-    """Drains at its end; cuts when it is left by an error or a Ctrl-C too many."""
-    from silkmill import compose
-
-    async with compose.Engine.open(settings) as engine, asyncio.TaskGroup() as group:
-        group.create_task(engine.run())
-        try:
-            yield Server(engine.url, engine.token)
-        except BaseException:
-            engine.cut()
-            raise
-        engine.drain()
 
 
 def _answers(server: Server) -> bool:

@@ -47,9 +47,11 @@ def read_target(text: str) -> Target:
 
     A folder without spider.toml that is named like a spider is taken for the spider."""
     path = Path(text).expanduser()
-    named = _NAME.match(text)
-    if path.is_dir() and (named is None or text in (".", "..") or (path / "spider.toml").exists()):
+    named = None if text.startswith((".", "/", "~")) else _NAME.match(text)
+    if text and path.is_dir() and (named is None or (path / "spider.toml").exists()):
         return Target(folder=path)
-    if named is None or text.startswith("."):
-        raise BadTarget(f"{text} is neither a folder nor SPIDER[@VERSION]; give the folder of a spider.toml")
+    if named is None:
+        raise BadTarget(
+            f"{text!r} is neither a folder nor SPIDER[@VERSION]; give the folder of a spider.toml"
+        )
     return Target(None, named["project"] or "default", named["spider"], named["version"])

@@ -48,13 +48,3 @@ def span(seconds: float) -> str:
 def age(time: str, now: datetime | None = None) -> str:
     """How long ago an RFC 3339 time was."""
     return span(max(0.0, ((now or datetime.now(UTC)) - datetime.fromisoformat(time)).total_seconds()))
-
-
-def size(count: int) -> str:
-    """Bytes in the unit that leaves at most four digits."""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024 or unit == "GiB":
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    raise AssertionError("the last unit takes any size")

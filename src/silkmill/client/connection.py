@@ -48,6 +48,8 @@ class Connection:
         with self._streaming(call) as response:
             while chunk := response.read1(CHUNK):
                 yield chunk
+            if response.length:  # read1 takes the end of the connection for the end of the body
+                raise http.client.IncompleteRead(b"", response.length)
 
     @contextmanager
     def _streaming(self, call: Call) -> Iterator[http.client.HTTPResponse]:

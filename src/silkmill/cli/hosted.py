@@ -1,0 +1,42 @@
+"""The engine in a thread of a command that needs one, and the reading half of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from silkmill import compose
+from silkmill.cli.background import in_background
+from silkmill.client.server import Server
+from silkmill.settings import Settings, load_settings
+
+
+@contextmanager
+def hosted(data: Path) -> Iterator[Server]:
+    """An engine on a free port. Its end drains; an error or a Ctrl-C too many cuts.
+
+    Raises DataDirectoryBusy, BadInput, Unavailable."""
+    settings = load_settings(data, listen="127.0.0.1:0")
+    with in_background(lambda: _engine(settings)) as server:
+        yield server
+
+
+@contextmanager
+def reader(data: Path) -> Iterator[Server]:
+    """The server's own reading code over a data directory that no engine holds."""
+    with in_background(lambda: compose.reading(data)) as served:
+        yield Server(served.url, served.token)
+
+
+@asynccontextmanager
+async def _engine(settings: Settings) -> AsyncIterator[Server]:
+    async with compose.Engine.open(settings) as engine, asyncio.TaskGroup() as group:
+        group.create_task(engine.run())
+        try:
+            yield Server(engine.url, engine.token)
+        except BaseException:
+            engine.cut()
+            raise
+        engine.drain()

@@ -1,0 +1,70 @@
+"""What a client command costs before it does anything: imports, and time beside a bare interpreter."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.unit.cli.conftest import Cli, clean_environment
+
+SERVER_PARTS = re.compile(
+    r"(fastapi|starlette|uvicorn|sqlalchemy|pydantic|pydantic_settings|obstore|structlog|httpx|rich|asyncio|msgspec|"
+    r"silkmill\.(master|worker|adapters|compose|ports|runtime|settings|runner\.main))\b"
+)
+BARE_RATIO = 20
+"""Measured: 7. A client command imports click and http.client, nothing of the engine."""
+
+
+@pytest.fixture(scope="module")
+def task_id(up: Cli, folder: Path) -> str:
+    return str(up("run", str(folder), "--json").json["id"])
+
+
+def imported(cli: Cli, *arguments: str) -> list[str]:
+    command = [sys.executable, "-X", "importtime", "-m", "silkmill", *arguments, "--data", str(cli.data)]
+    result = subprocess.run(command, capture_output=True, text=True, env=clean_environment())
+    assert result.returncode == 0, result.stderr[-2000:]
+    return re.findall(r"^import time:.*\|\s+(\S+)$", result.stderr, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ps",),
+        ("show", "TASK"),
+        ("why", "TASK"),
+        ("wait", "TASK"),
+        ("cancel", "TASK"),
+        ("retry", "TASK"),
+        ("logs", "TASK"),
+        ("logs", "TASK", "-f"),
+        ("items", "TASK"),
+        ("deploy", "FOLDER"),
+        ("run", "hello"),
+        ("run", "FOLDER", "--detach"),
+    ],
+)
+def test_a_client_command_imports_no_part_of_the_server(
+    up: Cli, task_id: str, folder: Path, arguments: tuple[str, ...]
+) -> None:
+    named = {"TASK": task_id, "FOLDER": str(folder)}
+    modules = imported(up, *(named.get(argument, argument) for argument in arguments))
+    assert "click" in modules
+    assert [name for name in modules if SERVER_PARTS.match(name)] == []
+
+
+def test_ps_starts_within_a_multiple_of_a_bare_interpreter(up: Cli, task_id: str) -> None:
+    bare = [sys.executable, "-c", "pass"]
+    ps = [sys.executable, "-m", "silkmill", "ps", "--data", str(up.data)]
+    times = [(seconds(bare), seconds(ps)) for _ in range(7)]
+    assert min(ps for _, ps in times) < BARE_RATIO * min(bare for bare, _ in times), times
+
+
+def seconds(command: list[str]) -> float:
+    begun = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=clean_environment())
+    return time.perf_counter() - begun

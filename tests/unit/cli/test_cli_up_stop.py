@@ -1,0 +1,154 @@
+"""`up` and `stop`: one engine a data directory, drained or cut, and nothing left where that was asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.helpers import wait_until
+from tests.unit.cli.conftest import Cli, clean_environment, end_up, start_up
+
+MARK = "SILKMILL_TASK_ID="
+
+
+@pytest.fixture
+def running(alone: Cli) -> Iterator[Cli]:
+    process = start_up(alone)
+    try:
+        yield alone
+    finally:
+        end_up(alone, process)
+
+
+def up_log(cli: Cli) -> str:
+    return (cli.data / "up.log").read_text()
+
+
+def submit(cli: Cli, folder: Path, *arguments: str) -> str:
+    task_id = cli("run", str(folder), "--detach", *arguments).out.decode().strip()
+    wait_until(lambda: cli("show", task_id, "--json").json["state"] == "running", 30)
+    return task_id
+
+
+def spiders_of(task_id: str) -> list[int]:
+    """Processes that run for the task."""
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"{MARK}{task_id}".encode() in environ.read_bytes():
+                found.append(int(environ.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
+def test_the_first_start_prints_the_token_once(running: Cli) -> None:
+    token = (running.data / "token").read_text().strip()
+    assert up_log(running).count(token) == 1
+    (ready,) = [line for line in up_log(running).splitlines() if line.startswith("ready: ")]
+    facts = json.loads((running.data / "server.json").read_text())
+    assert facts["url"] in ready and str(running.data) in ready
+    for name in ("token", "server.json"):
+        assert stat.S_IMODE((running.data / name).stat().st_mode) == 0o600
+    assert running("stop").code == 0
+    process = start_up(running)
+    assert up_log(running).count(token) == 1
+    end_up(running, process)
+
+
+def test_a_second_up_is_refused_and_told_who_is_there(running: Cli) -> None:
+    facts = json.loads((running.data / "server.json").read_text())
+    result = running("up", "--listen", "127.0.0.1:0")
+    assert result.code == 5
+    assert str(facts["pid"]) in result.err and facts["url"] in result.err
+    assert running("ps").code == 0
+
+
+def test_stop_waits_for_what_runs(running: Cli, folder: Path) -> None:
+    task_id = submit(running, folder, "-a", "seconds=2")
+    assert running("stop").code == 0
+    assert not (running.data / "server.json").exists()
+    assert running("show", task_id, "--json").json["state"] == "finished"
+    assert running("stop").code == 5
+
+
+def test_the_second_signal_leaves_spiders_running_and_names_them(running: Cli, folder: Path) -> None:
+    task_id = submit(running, folder, "-a", "seconds=60")
+    pids = spiders_of(task_id)
+    server = json.loads((running.data / "server.json").read_text())["pid"]
+    os.kill(server, signal.SIGINT)
+    wait_until(lambda: "draining" in up_log(running), 10)
+    os.kill(server, signal.SIGTERM)
+    wait_until(lambda: _ended(server), 20, lambda: up_log(running))
+    assert task_id in up_log(running) and "silkmill stop --kill" in up_log(running)
+    assert pids and not any(map(gone, pids))
+    result = running("stop", "--kill")
+    assert result.code == 0, result
+    wait_until(lambda: not spiders_of(task_id), 10)
+
+
+def test_stop_kill_ends_engine_and_spiders_and_the_task_is_run_again(running: Cli, folder: Path) -> None:
+    task_id = submit(running, folder, "-a", "seconds=60", "-a", "stubborn=true")
+    assert running("stop", "--kill").code == 0
+    assert not spiders_of(task_id)
+    assert not (running.data / "server.json").exists()
+    process = start_up(running)
+    try:
+        wait_until(lambda: running("show", task_id, "--json").json["attempt"] == 2, 30)
+        assert running("cancel", "--force", task_id).code == 0
+        assert running("wait", task_id).code == 3
+    finally:
+        end_up(running, process)
+
+
+@pytest.mark.parametrize(
+    "listen", ["0.0.0.0:6810", "[::]:0", "192.0.2.1:1", "example.org:1", "6810", ":1", "a:b"]
+)
+def test_up_listens_on_the_loopback_only(alone: Cli, listen: str) -> None:
+    result = alone("up", "--listen", listen)
+    assert result.code == 2
+    assert "127.0.0.1" in result.err
+    assert not alone.data.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("max_runner = 2", "did you mean 'max_runners'"),
+        ("max_runners = 0", "max_runners"),
+        ('containment = "none"', "containment"),
+        ("max_runners =", "silkmill.toml"),
+        ('data = "/elsewhere"', "unknown setting 'data'"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_file(alone: Cli, text: str, said: str) -> None:
+    alone.data.mkdir()
+    (alone.data / "silkmill.toml").write_text(text + "\n")
+    result = alone("up", "--listen", "127.0.0.1:0")
+    assert result.code == 2, result
+    assert said in result.err and "silkmill.toml" in result.err
+
+
+def _ended(pid: int) -> bool:
+    """A child of this test stays a zombie until it is waited for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_up_refuses_other_systems_at_once(alone: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from silkmill.cli.app import run
+
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert run(["up", "--data", str(alone.data)]) == 2
+    assert clean_environment() and not alone.data.exists()
