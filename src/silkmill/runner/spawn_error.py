@@ -79,5 +79,5 @@ def _interpreter(program: str) -> str | None:
         return None
     if not line.startswith(b"#!"):
         return None
-    words = line[2:].split(None, 1)
-    return os.fsdecode(words[0]) if words else ""
+    # Blanks and tabs end the name, as for the kernel; a carriage return belongs to it and is to be seen.
+    return os.fsdecode(line[2:].replace(b"\t", b" ").strip(b" ").split(b" ", 1)[0])
