@@ -71,7 +71,7 @@ def _print_board(lines: list[dict[str, object]], profile: Profile) -> None:
     for line in lines:
         figures = ", ".join(f"{name}: {value}" for name, value in dict(line["figures"]).items())  # type: ignore[call-overload]
         recovery = line.get("recovery", "-")
-        print(f"{line['row']:<4} {line['result']:<14} {recovery:<18} {line['fault']}  [{figures}]")
+        print(f"{line['row']:<8} {line['result']:<14} {recovery:<18} {line['fault']}  [{figures}]")
 
 
 if __name__ == "__main__":

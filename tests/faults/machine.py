@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 
 def missing_for(needs: tuple[str, ...]) -> str | None:
@@ -24,7 +25,30 @@ def _can_mount() -> bool:
         return mounted.returncode == 0
 
 
+def _can_group() -> bool:
+    """Whether a group can be made beside our own, in the v2 tree or in the v1 freezer."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        mounts = {"": ("", "/unified"), "freezer": ("/freezer",)}.get(controllers, ())
+        if any(_takes_groups(Path(f"/sys/fs/cgroup{mount}{path}")) for mount in mounts):
+            return True
+    return False
+
+
+def _takes_groups(home: Path) -> bool:
+    if not (home / "cgroup.procs").exists():
+        return False
+    probe = home / f"silkmill-probe-{os.getpid()}"
+    try:
+        probe.mkdir()
+        probe.rmdir()
+    except OSError:
+        return False
+    return True
+
+
 _CHECKS: dict[str, Callable[[], bool]] = {
+    "cgroup": _can_group,
     "tmpfs": _can_mount,
     "strace": lambda: shutil.which("strace") is not None,
 }
