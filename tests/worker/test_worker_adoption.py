@@ -11,6 +11,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
 from worker_driver import WorkerDriver, ended, processes_of, start_time, stdout_of, wait_until
 from worker_master import FakeMaster, Stored
 
@@ -204,6 +205,50 @@ async def test_an_agent_killed_with_kill_9_leaves_its_spiders_to_the_next(
         assert (held.pid, start_time(int(pid))) == (int(pid), started)
         await ended(stored)
         check_whole(stored, 2000)
+
+
+# Its daemon has no parent in the tree and nothing in its environment that names the attempt.
+CLEAN_DAEMON = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execve("/bin/sleep", ["sleep", "600"], {"MARKER": os.environ["MARKER"]})
+    os._exit(0)
+os.wait()
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.cgroup
+@pytest.mark.parametrize("agent_dies_too", [False, True])
+async def test_a_cgroup_holds_what_nothing_else_would_find(
+    data: Path, master: FakeMaster, marker: str, agent_dies_too: bool
+) -> None:
+    async with WorkerDriver(master, data) as worker:
+        if not worker.agent._place.cgroup_base:
+            pytest.skip("this host lets us make no cgroup")
+        stored = master.offer([sys.executable, "-c", CLEAN_DAEMON], env={"MARKER": marker})
+        await wait_until(lambda: b"ready" in stored.log, "it to run")
+        assert len(processes_of(marker)) == 2
+        if agent_dies_too:
+            await worker.cut()
+        kill_runners(data)
+        if not agent_dies_too:
+            await ended(stored)
+    if agent_dies_too:
+        async with WorkerDriver(master, data):
+            await ended(stored)
+    assert stored.facts is not None and stored.facts.lost_with_worker == agent_dies_too
+    assert processes_of(marker) == []
+
+
+async def test_runners_are_in_sessions_of_their_own(worker: WorkerDriver, master: FakeMaster) -> None:
+    """What a terminal or a supervisor sends to the agent's session or group does not reach them."""
+    await ended(master.offer(["true"]))
+    await wait_until(lambda: not worker.agent.held, "an idle runner")
+    assert [os.getsid(pid) for pid in worker.agent.runner_pids] == worker.agent.runner_pids
 
 
 def _known(master: FakeMaster, task_id: str, argv: list[str]) -> Stored:

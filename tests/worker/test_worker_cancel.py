@@ -87,7 +87,7 @@ async def test_a_cancel_that_only_heartbeats_tell_is_heard(data: Path, master: F
 async def test_a_cancel_in_the_answer_to_start_is_heard(worker: WorkerDriver, master: FakeMaster) -> None:
     stored = master.offer(["sleep", "60"])
     master.before["start"].append(lambda: setattr(stored, "cancel", _order(stored)))
-    await ended(stored)
+    await ended(stored, seconds=3)  # sooner than the next heartbeat
     assert stored.facts is not None and stored.facts.cancelled and stored.facts.started
 
 

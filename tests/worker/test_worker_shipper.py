@@ -197,6 +197,24 @@ async def test_going_back_counts_the_records_between(tmp_path: Path, receiver: R
     assert batch is not None and batch.records[0] == b"10" and batch.first_ordinal == 10
 
 
+async def test_a_segment_that_was_just_opened_is_not_its_own_successor(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    put(tmp_path, "log", 0, b"a" * 10)
+    newest = put(tmp_path, "log", 10, b"")
+    shipper = Shipper(LogBatches(tmp_path), receiver)
+    running = asyncio.create_task(shipper.run())
+    await wait_until(lambda: shipper.batches.offset == 10, "the first segment to be through")
+    await asyncio.sleep(2 * PACE_SECONDS)
+    shipper.grew(10, 0)
+    await asyncio.sleep(2 * PACE_SECONDS)
+    assert newest.exists()
+    put(tmp_path, "log", 10, b"b")
+    shipper.end_at(11, 0)
+    await asyncio.wait_for(running, 10)
+    assert receiver.log == b"a" * 10 + b"b"
+
+
 async def test_a_file_that_is_shorter_than_said_is_an_error(tmp_path: Path, receiver: Receiver) -> None:
     put(tmp_path, "log", 0, b"short")
     shipper = Shipper(LogBatches(tmp_path), receiver)
