@@ -1,4 +1,4 @@
-"""The independent checker: reads database, bucket and the spiders' own records; imports nothing of silkmill."""
+"""The independent checker: reads database, bucket and the spiders' records; imports nothing of silkmill."""
 
 from __future__ import annotations
 

@@ -1,0 +1,29 @@
+"""Writes one line of SIZE bytes without a newline, keeps it in RECORD, and stays until `<RECORD>.stop`.
+
+OPENING: what the line begins with."""
+
+import os
+import random
+import time
+
+size, record = int(os.environ["SIZE"]), os.environ["RECORD"]
+opening = os.environ.get("OPENING", "").encode()
+chance = random.Random(size)
+
+
+def write_all(descriptor, data):
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+file = os.open(record, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+left = size
+while left:
+    piece = opening or chance.randbytes(min(left, 256 * 1024)).replace(b"\n", b"\0").replace(b"\x1e", b"\r")
+    opening = b""
+    write_all(file, piece)
+    write_all(1, piece)
+    left -= min(left, len(piece))
+open(record + ".written", "w").close()
+while not os.path.exists(record + ".stop"):
+    time.sleep(0.01)
