@@ -9,7 +9,7 @@ import pytest
 
 from helpers import START, changed, insert_claimed, make_task
 from silkmill.domain.attempt import AttemptRef, Positions
-from silkmill.domain.errors import BadInput, OffsetMismatch, StaleAttempt, StaleSession, Unavailable
+from silkmill.domain.errors import BadInput, Conflict, OffsetMismatch, StaleAttempt, StaleSession, Unavailable
 from silkmill.domain.events import Accept, Adopt, Assign, GiveBack, Lose
 from silkmill.domain.states import Phase
 from silkmill.domain.task import Task
@@ -169,6 +169,25 @@ async def test_a_crash_between_payload_and_position_is_healed_by_the_repeat(
     assert await stored_log(store, ref) == b""
     after = await append(store, ref, SESSION, 0)
     assert 10 in (after.log_offset, after.items_offset)
+
+
+@each_append
+async def test_of_an_append_and_a_closing_swap_one_wins(store: Store, append: Append) -> None:
+    """Closing an attempt while an append is between its steps: never are both a success."""
+    task = await insert_claimed(store)
+    task = await store.swap(task, changed(task, Accept()))
+    faults.arm("store.between_steps=pause:0.1")
+    appended, closed = await asyncio.gather(
+        append(store, task.ref, SESSION, 0),
+        store.swap(task, changed(task, GiveBack("drain", START))),
+        return_exceptions=True,
+    )
+    if isinstance(closed, Task):
+        assert isinstance(appended, StaleAttempt)
+        assert await positions_of(store, task.ref) == Positions()
+    else:
+        assert isinstance(closed, Conflict)
+        assert await positions_of(store, task.ref) == appended
 
 
 async def test_rows_beyond_the_position_do_not_exist_and_do_not_disturb(store: Store) -> None:

@@ -85,6 +85,22 @@ async def test_an_absent_part_is_tried_again_sooner_than_the_pace(monkeypatch: p
     assert ticks.count == 3
 
 
+async def test_back_off_starts_anew_after_a_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    class Recorded:
+        async def wait(self) -> None:
+            calls.append("wait")
+
+        def reset(self) -> None:
+            calls.append("reset")
+
+    monkeypatch.setattr(loop, "Backoff", Recorded)
+    ticks = Ticks(Unavailable("store", "full"), Unavailable("store", "full"))
+    await running(every(0.001, ticks.tick), lambda: ticks.reached(4))
+    assert calls[:3] == ["wait", "wait", "reset"]
+
+
 async def test_another_error_ends_the_loop_loudly() -> None:
     ticks = Ticks(KeyError("defect"))
     with pytest.raises(KeyError, match="defect"):

@@ -14,7 +14,8 @@ BUSY_SECONDS = 5.0
 WAL_PAGES = 1000
 """Pages of 4 KiB in the write-ahead log at which SQLite moves them into the database file."""
 WAL_BYTES = 64 * 1024 * 1024
-CACHE_KIBIBYTES = 8 * 1024
+WRITER_CACHE_KIBIBYTES = 8 * 1024
+READER_CACHE_KIBIBYTES = 2 * 1024
 
 _FILE_CODES = frozenset(
     {
@@ -47,7 +48,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
             "synchronous = FULL",
             f"wal_autocheckpoint = {WAL_PAGES}",
             f"journal_size_limit = {WAL_BYTES}",
-            f"cache_size = -{CACHE_KIBIBYTES}",
+            f"cache_size = -{READER_CACHE_KIBIBYTES if read_only else WRITER_CACHE_KIBIBYTES}",
             f"query_only = {'ON' if read_only else 'OFF'}",
         ):
             connection.execute(f"PRAGMA {pragma}")

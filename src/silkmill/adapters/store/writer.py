@@ -93,6 +93,7 @@ class Writer:
             more = self._gather(group)
             self._handle(group)
             _answer(group)
+            self._bound_wal()
             if not more:
                 return
 
@@ -113,7 +114,8 @@ class Writer:
         try:
             if self._begin(group) and not self._commit(group) and len(group) > 1:
                 for operation in group:
-                    _ = self._begin([operation]) and self._commit([operation])
+                    if self._begin([operation]):
+                        self._commit([operation])
         except BaseException as defect:  # the thread must outlive it, and nobody may wait forever
             _log.exception("store writer failed")
             for operation in group:
@@ -130,7 +132,7 @@ class Writer:
         return True
 
     def _commit(self, group: list[Operation]) -> bool:
-        """False, with an error in every operation, when nothing of the group was committed."""
+        """False when SQLite has given up the whole transaction: then an operation alone may still succeed."""
         try:
             for operation in group:
                 self._apply(operation)
@@ -145,7 +147,10 @@ class Writer:
             _fail(group, unavailable(error))
             return False
         self.groups += 1
-        self._after_commit(group)
+        try:
+            faults.hit("store.after_commit")
+        except Unavailable as fault:
+            _fail(group, fault)
         return True
 
     def _apply(self, operation: Operation) -> None:
@@ -162,17 +167,10 @@ class Writer:
             operation.error = unavailable(error) if is_of_file(error) else error
         execute("RELEASE operation")
 
-    def _after_commit(self, group: list[Operation]) -> None:
-        try:
-            faults.hit("store.after_commit")
-        except Unavailable as fault:
-            _fail(group, fault)
-        self._bound_wal()
-
     def _bound_wal(self) -> None:
         """Readers that overlap without a gap keep SQLite from starting its log anew: wait for them, at twice
         the size the next time when that was in vain."""
-        with suppress(OSError, sqlite3.OperationalError):
+        with suppress(OSError, sqlite3.Error):
             if (size := self._wal.stat().st_size) > self._wal_limit:
                 [(busy, *_)] = self._cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
                 self._wal_limit = size * 2 if busy else WAL_BYTES
