@@ -144,8 +144,18 @@ async def test_a_cancelled_copy_has_stopped_writing(
     assert len(list(work.iterdir())) == 1
 
 
+async def test_contents_in_memory_stay_within_their_room(tmp_path: Path, source: Source, work: Path) -> None:
+    blobs = cache(tmp_path, source)
+    for n in range(30):
+        entry = source.entry(f"f{n}", b"%d" % n * 200_000)
+        await copy_files([entry], blobs, work)
+        assert (work / f"f{n}").stat().st_size == entry.size
+    assert 0 < blobs._recent_bytes <= 4 << 20
+    assert blobs._recent_bytes == sum(map(len, blobs._recent.values()))
+
+
 async def test_a_released_directory_serves_the_next_attempt_empty(tmp_path: Path) -> None:
-    directories = AttemptDirectories(tmp_path / "attempts", tmp_path / "spare")
+    directories = AttemptDirectories(tmp_path / "attempts", tmp_path / "released")
     first, second = directories.folder / "a.1", directories.folder / "b.1"
     directories.make(first)
     (first / "log.0").write_bytes(b"x")
@@ -153,24 +163,26 @@ async def test_a_released_directory_serves_the_next_attempt_empty(tmp_path: Path
     (first / "work" / "sub" / "file").write_bytes(b"x")
     (first / "work" / "link").symlink_to("/etc")
     identity = first.stat().st_ino
-    await directories.release(first)
+    directories.release(first)
     assert not first.exists()
+    await directories.tick()
     directories.make(second)
     assert second.stat().st_ino == identity
     assert [path.name for path in second.rglob("*")] == ["work"]
-    directories.remove_spares()
+    await directories.close()
     assert Path("/etc").is_dir()
 
 
 async def test_a_directory_a_spider_has_changed_is_not_used_again(tmp_path: Path) -> None:
-    directories = AttemptDirectories(tmp_path / "attempts", tmp_path / "spare")
+    directories = AttemptDirectories(tmp_path / "attempts", tmp_path / "released")
     for change in (_open_to_all, _replace_by_link, _remove_work):
         directory = directories.folder / "a.1"
         directories.make(directory)
         change(directory / "work")
-        await directories.release(directory)
+        directories.release(directory)
+        await directories.tick()
         assert not directory.exists()
-        assert list((tmp_path / "spare").iterdir()) == []
+        assert list((tmp_path / "released").iterdir()) == []
 
 
 async def test_a_directory_of_any_size_is_removed(tmp_path: Path) -> None:
@@ -184,7 +196,7 @@ async def test_a_directory_of_any_size_is_removed(tmp_path: Path) -> None:
 
 
 async def test_what_is_kept_too_long_is_removed(tmp_path: Path) -> None:
-    directories = AttemptDirectories(tmp_path / "attempts", tmp_path / "spare")
+    directories = AttemptDirectories(tmp_path / "attempts", tmp_path / "released")
     old, young, running = (directories.folder / name for name in ("a.1", "b.1", "c.1"))
     for directory in (old, young, running):
         directories.make(directory)

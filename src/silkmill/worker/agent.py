@@ -100,7 +100,7 @@ class Agent:
             await self._draining.wait()
             await self._wait_nothing_held()
         await self._place.pool.retire()
-        self._place.leave_nothing()
+        await self._place.leave_nothing()
 
     def _resume(self, found: list[Found], registered: Registered) -> None:
         kept = {each.ref: each.positions for each in registered.kept}
@@ -120,6 +120,7 @@ class Agent:
             every(HEARTBEAT_SECONDS, self._heartbeat),
             every(_RECONNECT_SECONDS, self._place.pool.reconnect),
             every(_CLEANING_SECONDS, self._clean),
+            every(_CLEANING_SECONDS, self._place.directories.tick, wake=self._place.directories.wake),
         )
         tasks = [self._group.create_task(tick) for tick in ticks]
         try:
@@ -238,7 +239,7 @@ class Agent:
             clock=clock,
             pool=RunnerPool(_made(self._data / "runners"), sockets, self._settings.max_runners, cgroup_base),
             blobs=BlobCache(self._data / "cache" / "blobs", self._fetch),
-            directories=AttemptDirectories(self._data / "attempts", self._data / "cache" / "spare"),
+            directories=AttemptDirectories(self._data / "attempts", self._data / "cache" / "released"),
             sockets=sockets,
             sdk=sdk_folder(self._data),
             boot_id=boot_id(),

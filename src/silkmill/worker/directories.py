@@ -17,22 +17,22 @@ from silkmill.protocol.attemptdir import WORK_DIRECTORY
 
 _KEPT = "kept"  # an empty file; its age is how long the directory has been kept
 _SPARES = 16
-_AT_ONCE = 64  # so many files of one folder are removed without a thread
 
 
 class AttemptDirectories:
     """`<folder>/<task>.<n>`, each with a folder `work`.
 
-    A directory that is empty again waits in `spares` for the next attempt: making and removing directories
-    is the dearest thing a small task asks of a file system."""
+    A released directory is emptied in `released`, by a thread that takes all that wait, and serves another
+    attempt: making and removing directories is the dearest thing a small task asks of a file system."""
 
-    def __init__(self, folder: Path, spares: Path) -> None:
+    def __init__(self, folder: Path, released: Path) -> None:
         self.folder = _made(folder)
-        if spares.exists():  # of an agent that was killed
-            shutil.rmtree(spares)
-        self._spare_folder = _made(spares)
+        _remove(released)  # of an agent that was killed
+        self._released_folder = _made(released)
+        self._released: list[str] = []
         self._spares: list[str] = []
-        self._made = 0
+        self._names = 0
+        self.wake = asyncio.Event()
 
     def path(self, ref: AttemptRef) -> Path:
         return self.folder / str(ref)
@@ -45,15 +45,25 @@ class AttemptDirectories:
             directory.mkdir(mode=0o700)
             (directory / WORK_DIRECTORY).mkdir(mode=0o700)
 
-    async def release(self, directory: Path) -> None:
-        """The attempt is over and all its processes are dead: nothing of it stays."""
-        if not self._empty_for_reuse(str(directory)):
-            await remove(directory)
+    def release(self, directory: Path) -> None:
+        """The attempt is over and all its processes are dead: nothing of it stays. Raises OSError."""
+        self._names += 1
+        released = f"{self._released_folder}/{self._names}"
+        os.rename(directory, released)  # noqa: PTH104
+        self._released.append(released)
+        self.wake.set()
 
-    def remove_spares(self) -> None:
-        for spare in self._spares:
-            _remove_small(spare)
+    async def tick(self) -> None:
+        """Empty what was released so far."""
+        released, self._released = self._released, []
+        if released:
+            await asyncio.to_thread(self._empty_each, released)
+
+    async def close(self) -> None:
+        """Remove everything that belongs to no attempt."""
+        await self.tick()
         self._spares.clear()
+        await asyncio.to_thread(_remove, self._released_folder)
 
     async def remove_expired(self, kept_seconds: float) -> None:
         """One pass of the cleaning."""
@@ -62,25 +72,12 @@ class AttemptDirectories:
                 if time.time() - (directory / _KEPT).stat().st_mtime >= kept_seconds:
                     await remove(directory)
 
-    def _empty_for_reuse(self, directory: str) -> bool:
-        if len(self._spares) >= _SPARES:
-            return False
-        work = f"{directory}/{WORK_DIRECTORY}"
-        try:
-            if not (_is_as_made(work) and _empty(work, keep="") and _empty(directory, keep=WORK_DIRECTORY)):
-                return False
-            self._made += 1
-            spare = f"{self._spare_folder}/{self._made}"
-            os.rename(directory, spare)  # noqa: PTH104
-        except OSError:
-            return False
-        self._spares.append(spare)
-        return True
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder.resolve()
+    def _empty_each(self, released: list[str]) -> None:
+        for directory in released:
+            if len(self._spares) < _SPARES and _empty_again(directory):
+                self._spares.append(directory)
+            else:
+                _remove(directory)
 
 
 def keep(directory: Path) -> None:
@@ -97,41 +94,40 @@ def is_kept(directory: Path) -> bool:
 
 async def remove(directory: Path) -> None:
     """Remove a directory with everything a spider may have made in it."""
-    if not _remove_small(str(directory)):
-        await asyncio.to_thread(shutil.rmtree, directory, onerror=_force)
+    await asyncio.to_thread(_remove, directory)
 
 
-def _is_as_made(path: str) -> bool:
-    """A spider may have replaced its working directory, or changed who may use it."""
-    status = os.lstat(path)
-    return status.st_mode == stat.S_IFDIR | stat.S_IRWXU and status.st_uid == os.getuid()
+def _made(folder: Path) -> Path:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder.resolve()
 
 
-def _remove_small(path: str) -> bool:
-    """The usual case costs a few system calls; False when there is more to it."""
+def _empty_again(directory: str) -> bool:
+    """Make it as it was made. False when that cannot be: a spider may have changed its working directory."""
+    work = f"{directory}/{WORK_DIRECTORY}"
     try:
-        if not _empty(path, keep=""):
+        status = os.lstat(work)
+        if status.st_mode != stat.S_IFDIR | stat.S_IRWXU or status.st_uid != os.getuid():
             return False
-        os.rmdir(path)  # noqa: PTH106
-    except FileNotFoundError:
-        return True
+        _empty(work, keep="")
+        _empty(directory, keep=WORK_DIRECTORY)
     except OSError:
         return False
     return True
 
 
-def _empty(path: str, *, keep: str) -> bool:
-    """Remove what is in a folder but `keep`; False when there is too much for once. Raises OSError."""
+def _empty(path: str, *, keep: str) -> None:
     with os.scandir(path) as entries:
         found = [entry for entry in entries if entry.name != keep]
-    if len(found) > _AT_ONCE:
-        return False
     for entry in found:
-        if not entry.is_dir(follow_symlinks=False):
+        if entry.is_dir(follow_symlinks=False):
+            _remove(entry.path)
+        else:
             os.unlink(entry.path)  # noqa: PTH108
-        elif not _remove_small(entry.path):
-            return False
-    return True
+
+
+def _remove(path: str | Path) -> None:
+    shutil.rmtree(path, onerror=_force)
 
 
 def _force(function: Callable[..., Any], path: str, error: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import assert_never
 
@@ -27,10 +28,10 @@ async def conclude(held: HeldAttempt, ending: Ending) -> None:
     match ending:
         case Facts():
             await _finish(held, ending)
-            await _release(held, failed=_has_failed(held, ending) or not ending.verified)
+            _release(held, failed=_has_failed(held, ending) or not ending.verified)
         case GivenBack(reason):
             await held.answered(lambda session: held.place.link.give_back(session, held.ref, reason))
-            await _release(held, failed=False)
+            _release(held, failed=False)
         case _:
             assert_never(ending)
 
@@ -116,11 +117,12 @@ async def _finish(held: HeldAttempt, facts: Facts) -> None:
             return
 
 
-async def _release(held: HeldAttempt, *, failed: bool) -> None:
-    if failed:
-        keep(held.directory)
-    else:
-        await held.place.directories.release(held.directory)
+def _release(held: HeldAttempt, *, failed: bool) -> None:
+    if not failed:
+        with contextlib.suppress(OSError):
+            held.place.directories.release(held.directory)
+            return
+    keep(held.directory)
 
 
 def _has_failed(held: HeldAttempt, facts: Facts) -> bool:

@@ -36,9 +36,9 @@ class Workplace:
     def directory_of(self, ref: AttemptRef) -> Path:
         return self.directories.path(ref)
 
-    def leave_nothing(self) -> None:
+    async def leave_nothing(self) -> None:
         """Remove what was made for runners and attempts outside of them, when none is left."""
-        self.directories.remove_spares()
+        await self.directories.close()
         for folder in (str(self.sockets), self.cgroup_base):
             with contextlib.suppress(OSError):  # something is still in it: the next agent's business
                 os.rmdir(folder)  # noqa: PTH106

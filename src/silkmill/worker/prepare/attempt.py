@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import secrets
 from pathlib import Path
 
@@ -12,12 +14,20 @@ from silkmill.worker.prepare.files import copy_files
 from silkmill.worker.prepare.spec import spec_of
 from silkmill.worker.workplace import Workplace
 
+_secret = secrets.token_bytes(32)
+_numbers = itertools.count()
+
+
+def new_nonce() -> str:
+    """128 bits that nobody can foresee, drawn from one secret: the kernel is asked once, not per task."""
+    return hashlib.blake2b(next(_numbers).to_bytes(8, "big"), key=_secret, digest_size=16).hexdigest()
+
 
 async def prepare(order: WorkOrder, place: Workplace, directory: Path, runner_pid: int) -> None:
     """spec.json is written last: it says that the rest is complete. Raises PreparationFailed, OSError."""
     place.directories.make(directory)
     await copy_files(order.files, place.blobs, directory / WORK_DIRECTORY)
-    nonce = secrets.token_hex(16)
+    nonce = new_nonce()
     env = environment_of(
         order,
         node=place.settings.name,

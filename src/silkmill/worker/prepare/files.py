@@ -94,28 +94,33 @@ def _copy_all(files: Sequence[FileEntry], blobs: BlobCache, work: str, stop: thr
     for entry in files:
         if stop is not None and stop.is_set():
             return
-        _copy(blobs.path(entry.sha256), f"{work}/{entry.path}", entry, stop)
+        _copy(blobs, entry, f"{work}/{entry.path}", stop)
 
 
-def _copy(source_path: str, target_path: str, entry: FileEntry, stop: threading.Event | None) -> None:
-    source = os.open(source_path, os.O_RDONLY | os.O_CLOEXEC)
+def _copy(blobs: BlobCache, entry: FileEntry, path: str, stop: threading.Event | None) -> None:
+    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        target = os.open(target_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            if entry.size <= AT_ONCE_BYTES:
-                _write(target, os.read(source, AT_ONCE_BYTES))
-            elif not _clone(source, target):
-                _send(source, target, entry.size, stop)
-            os.fchmod(target, entry.mode & 0o777)
-        finally:
-            os.close(target)
+        if entry.size <= AT_ONCE_BYTES:
+            _write(target, blobs.content(entry))
+        else:
+            _copy_large(blobs.path(entry.sha256), target, entry.size, stop)
+        os.fchmod(target, entry.mode & 0o777)
     finally:
-        os.close(source)
+        os.close(target)
 
 
 def _write(target: int, data: bytes) -> None:
     if os.write(target, data) < len(data):  # only a full disk stops a small write half-way
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _copy_large(source_path: str, target: int, size: int, stop: threading.Event | None) -> None:
+    source = os.open(source_path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if not _clone(source, target):
+            _send(source, target, size, stop)
+    finally:
+        os.close(source)
 
 
 def _clone(source: int, target: int) -> bool:
