@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -29,6 +30,9 @@ COMMANDS = {
     "items": "what a spider saved",
 }
 """Command to its line in `--help`; each lives in a module of its name, imported when it is called."""
+
+BAD_PATH = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EROFS, errno.ENOENT, errno.ENAMETOOLONG)
+"""Errors of the place that the caller named, not of the machine."""
 
 
 class Commands(click.Group):
@@ -69,26 +73,47 @@ def run(arguments: list[str]) -> int:
         code = program.main(args=arguments, prog_name="silkmill", standalone_mode=False)
         sys.stdout.flush()
         return int(code or 0)
-    except click.ClickException as error:
-        error.show()
-        return Exit.BAD_INPUT
-    except ClientError as error:
-        say_error(str(error))
-        return error.exit_code
-    except SilkmillError as error:  # of an engine inside this process
-        say_error(str(error))
-        return _exit_of_refusal(error)
-    except (KeyboardInterrupt, click.Abort):
-        return Exit.INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has enough, as `head` has
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.DONE
+    except BaseException as raised:
+        error = _single(raised)
+        code = exit_of_error(error)
+        if code is None:
+            raise
+        _tell(error)
+        return code
 
 
-def _exit_of_refusal(error: SilkmillError) -> Exit:
+def exit_of_error(error: BaseException) -> int | None:
+    """None for what nobody foresaw: a defect, which shows its traceback."""
     match error:
-        case BadInput():
-            return Exit.BAD_INPUT
+        case click.Abort() | KeyboardInterrupt():
+            return Exit.INTERRUPTED
+        case ClientError():
+            return error.exit_code
+        case BrokenPipeError():  # the reader of our output has enough, as `head` has
+            return Exit.DONE
         case NotFound():
             return Exit.NOT_FOUND
-    return Exit.REFUSED
+        case click.ClickException() | BadInput():
+            return Exit.BAD_INPUT
+        case OSError():
+            return Exit.BAD_INPUT if error.errno in BAD_PATH else Exit.REFUSED
+        case SilkmillError():  # of an engine inside this process
+            return Exit.REFUSED
+    return None
+
+
+def _tell(error: BaseException) -> None:
+    match error:
+        case click.ClickException():
+            error.show()
+        case BrokenPipeError():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        case ClientError() | SilkmillError() | OSError():
+            say_error(str(error))
+
+
+def _single(error: BaseException) -> BaseException:
+    """The first error of a task group, which wraps what its owner raises too."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

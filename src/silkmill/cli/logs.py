@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,10 @@ def command(
         if follow and find_server(data) is None:
             say("no server runs, so nothing is added to this log; start silkmill up to go on")
             follow = False
-        if follow:
+        if raw and not (follow or as_json or sys.stdout.isatty()):
+            for piece in client.log(task, raw=True, **which):
+                sys.stdout.buffer.write(piece)
+        elif follow:
             Follower(data, client.task(task)["id"], printer, **which).follow(client)
         else:
             printer.print(read_lines(client.log(task, **which)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import click
 import pytest
 
-from silkmill.cli.app import COMMANDS, run
+from silkmill.cli.app import COMMANDS, exit_of_error, run
 from silkmill.cli.exits import exit_of
 from silkmill.cli.logprint import read_lines
 from silkmill.cli.targets import BadTarget, Target, read_target
 from silkmill.cli.text import Span, age, printable, span
+from silkmill.client import NoServer
+from silkmill.domain.errors import BadInput, NotFound, Unavailable
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,30 @@ def test_no_command_is_bad_input(capfd: pytest.CaptureFixture[str]) -> None:
 def test_version(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"]) == 0
     assert capfd.readouterr().out.startswith("silkmill, version ")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (BadInput("x"), 2),
+        (NotFound("task", "x"), 4),
+        (Unavailable("store", "x"), 5),
+        (NoServer("x"), 5),
+        (KeyboardInterrupt(), 130),
+        (BrokenPipeError(), 0),
+        (NotADirectoryError(errno.ENOTDIR, "x"), 2),
+        (OSError(errno.ENOSPC, "x"), 5),
+        (ZeroDivisionError(), None),
+    ],
+)
+def test_every_error_has_an_exit_code(error: BaseException, code: int | None) -> None:
+    assert exit_of_error(error) == code
+
+
+def test_an_engine_that_cannot_have_its_directory(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "spider.toml").touch()
+    assert run(["run", str(tmp_path), "--data", "/dev/null/x"]) == 2
+    assert "/dev/null" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,16 @@ def read_until(stream: IO[bytes], word: bytes) -> bytes:
     raise AssertionError(f"{word!r} was not said")
 
 
+def test_ctrl_c_leaves_a_followed_log(up: Cli, done: str) -> None:
+    task_id = up("run", "hello", "-a", "seconds=60", "--detach").out.decode().strip()
+    process = up.start("logs", task_id, "-f", "--stream", "stdout")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"hello\n"
+    process.send_signal(signal.SIGINT)
+    assert finish(process).code == 130
+    assert up("cancel", task_id, "--force").code == 0
+
+
 def test_ps_lists_and_filters(up: Cli, done: str) -> None:
     table = up("ps").out.decode()
     assert table.startswith("ID ")
