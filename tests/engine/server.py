@@ -44,11 +44,13 @@ class Server:
         max_runners: int = 4,
         env: dict[str, str] | None = None,
         flags: Iterable[str] = (),
+        under: Iterable[str] = (),
     ) -> None:
         self.data = data
         self.max_runners = max_runners
         self.env = env or {}
         self.flags = tuple(flags)
+        self.under = tuple(under)  # a program that runs it in its own process, as `strace -D` does
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Server:
@@ -67,6 +69,7 @@ class Server:
     def start(self, *, wait: bool = True) -> None:
         self.data.mkdir(parents=True, exist_ok=True)
         command = [
+            *self.under,
             sys.executable,
             "-m",
             "silkmill",
