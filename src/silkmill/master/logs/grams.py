@@ -23,6 +23,7 @@ FULL = 0.125
 MOST_LOOKED_UP = 8
 
 _STRIDE = SECTION_BLOCKS // 8
+_PIECE = 1 << 16
 _LETTERS = bytes(range(48, 58)) + bytes(range(65, 91)) + b"_" + bytes(range(97, 123)) + bytes(range(128, 256))
 _SPACED = bytes(code if code in _LETTERS else 32 for code in range(256))
 
@@ -57,26 +58,44 @@ class SectionFilter:
             rows[(crc32(gram) & (MOST_ROWS - 1)) * _STRIDE + position] |= bit
 
     def finish(self) -> tuple[int, int, bytes]:
-        """The number of rows (a power of two or 0), the columns without bits (as a bit set), the matrix."""
+        """The number of rows (a power of two or 0), the columns without bits (as a bit set), the matrix.
+
+        It is folded in place: copies of the whole matrix would be most of the memory of a merge."""
         if self.blocks < FEWEST_BLOCKS:
             return 0, 0, b""
-        rows = bytes(self._rows)
-        bits = int.from_bytes(rows, "little").bit_count()
-        while len(rows) > FEWEST_ROWS * _STRIDE and bits < FULL * self.blocks * len(rows) / _STRIDE:
-            half = len(rows) // 2
-            folded = int.from_bytes(rows[:half], "little") | int.from_bytes(rows[half:], "little")
-            rows, bits = folded.to_bytes(half, "little"), folded.bit_count()
+        rows = self._rows
+        while len(rows) > FEWEST_ROWS * _STRIDE and _bits_of(rows) < FULL * self.blocks * len(rows) / _STRIDE:
+            _fold(rows)
         return len(rows) // _STRIDE, self._always, _narrowed(rows, row_bytes(self.blocks))
+
+
+def _bits_of(rows: bytearray) -> int:
+    return sum(
+        int.from_bytes(rows[at : at + _PIECE], "little").bit_count() for at in range(0, len(rows), _PIECE)
+    )
+
+
+def _fold(rows: bytearray) -> None:
+    """Put the second half onto the first."""
+    half = len(rows) // 2
+    piece = min(half, _PIECE)
+    for at in range(0, half, piece):
+        upper = int.from_bytes(rows[half + at : half + at + piece], "little")
+        folded = int.from_bytes(rows[at : at + piece], "little") | upper
+        rows[at : at + piece] = folded.to_bytes(piece, "little")
+    del rows[half:]
 
 
 def row_bytes(blocks: int) -> int:
     return (blocks + 7) // 8
 
 
-def _narrowed(rows: bytes, width: int) -> bytes:
-    if width == _STRIDE:
-        return rows
-    return b"".join(rows[at : at + width] for at in range(0, len(rows), _STRIDE))
+def _narrowed(rows: bytearray, width: int) -> bytes:
+    """The first `width` bytes of every row."""
+    narrow = bytearray(len(rows) // _STRIDE * width)
+    for column in range(width):
+        narrow[column::width] = rows[column::_STRIDE]
+    return bytes(narrow)
 
 
 def looked_up(literal: bytes) -> list[int]:
