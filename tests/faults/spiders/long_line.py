@@ -1,4 +1,4 @@
-"""Writes one line of SIZE bytes without a newline, keeps it in RECORD, and stays until `<RECORD>.stop`.
+"""Writes one line of SIZE bytes or a little more without a newline, keeps it in RECORD, and stays until `<RECORD>.stop`.
 
 OPENING: what the line begins with."""
 
@@ -8,7 +8,7 @@ import time
 
 size, record = int(os.environ["SIZE"]), os.environ["RECORD"]
 opening = os.environ.get("OPENING", "").encode()
-chance = random.Random(size)
+block = random.Random(size).randbytes(64 * 1024).replace(b"\n", b"\0").replace(b"\x1e", b"\r")
 
 
 def write_all(descriptor, data):
@@ -17,13 +17,13 @@ def write_all(descriptor, data):
 
 
 file = os.open(record, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-left = size
-while left:
-    piece = opening or chance.randbytes(min(left, 256 * 1024)).replace(b"\n", b"\0").replace(b"\x1e", b"\r")
+written = 0
+while written < size:
+    piece = (opening or b"%d " % written) + block
     opening = b""
     write_all(file, piece)
     write_all(1, piece)
-    left -= min(left, len(piece))
+    written += len(piece)
 open(record + ".written", "w").close()
 while not os.path.exists(record + ".stop"):
     time.sleep(0.01)
