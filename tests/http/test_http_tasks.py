@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.helpers import make_task
 from tests.http.problems import assert_problem
 from tests.support.master_rig import Agent, Rig
 
@@ -234,3 +235,10 @@ async def test_why_names_what_a_task_waits_for(rig: Rig, client: AsyncClient) ->
     assert (await client.why(task.id))["waits_for"] == "dispatch"
     later = await rig.submit()
     assert "1 tasks" in (await client.why(later.id))["text"]
+
+
+async def test_an_ambiguous_id_lists_the_candidates(rig: Rig, http: httpx.AsyncClient) -> None:
+    ids = [f"01a20cb7-a5eb-7ea4-980{number}-fcf5a23e76b5" for number in range(2)]
+    await rig.store.insert_tasks([make_task(id=task_id) for task_id in ids])
+    problem = assert_problem(await http.get("/api/v1/tasks/a23e76b5"), 409, "id")
+    assert all(task_id in problem["detail"] for task_id in ids)
