@@ -145,6 +145,12 @@ class TestFinish:
         with pytest.raises(Incomplete):
             await agent.finish(ref, exit_code=3, log_size=1)
 
+    async def test_a_lost_runner_waits_for_what_it_had_written(self, rig: Rig, agent: Agent) -> None:
+        ref = await agent.running()
+        with pytest.raises(Incomplete):
+            await agent.finish(ref, lost=True, exit_code=None, log_size=3)
+        assert await row(rig, ref) == (State.RUNNING, Phase.EXECUTING)
+
     async def test_steps_that_were_left_out_are_folded_in(self, rig: Rig, agent: Agent) -> None:
         await rig.submit()
         order = await agent.accepted()

@@ -8,12 +8,16 @@ from collections import Counter
 import pytest
 
 from silkmill.domain.attempt import AttemptRef
+from silkmill.domain.events import Assign, GiveBack
 from silkmill.domain.states import Phase, State
+from silkmill.domain.task import advance
 from silkmill.master import lookahead
+from silkmill.master.slots import Slots
 from silkmill.master.submission import Submission
 from silkmill.ports.link import Offer
 from silkmill.runtime import faults
 from support.master_rig import Agent, Rig
+from support.task_values import NOW, a_task
 
 
 async def offers(agent: Agent) -> list[str]:
@@ -201,6 +205,30 @@ async def test_a_backlog_longer_than_the_look_ahead_is_worked_off_in_order(
     assert taken[0] == urgent.id
     # A wave of slots may be filled from one look: order holds but for that.
     assert all(abs(taken.index(task_id) - 1 - place) <= 2 for place, task_id in enumerate(ids))
+
+
+async def test_what_another_process_submitted_is_found_by_looking(rig: Rig, agent: Agent) -> None:
+    await rig.dispatcher.tick()
+    task = await rig.restarted().submit()
+    await rig.dispatcher.tick()
+    assert await offers(agent) == []
+    rig.clock.pass_time(5)
+    await rig.dispatcher.tick()
+    assert await offers(agent) == [task.id]
+
+
+def test_a_hint_from_before_the_claim_frees_no_slot() -> None:
+    slots = Slots()
+    slots.open("session-1", 1, [])
+    task = a_task()
+    slots.take("session-1", AttemptRef(task.id, 1))
+    slots.notice(task)
+    assert slots.free_by_session(0.0) == {}
+    claimed = advance(task, Assign("node-1", "session-1", NOW))
+    slots.notice(claimed)
+    assert slots.free_by_session(0.0) == {}
+    slots.notice(advance(claimed, GiveBack("not taken", NOW)))
+    assert slots.free_by_session(0.0) == {"session-1": 1}
 
 
 class TestLookAhead:

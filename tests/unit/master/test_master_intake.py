@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+from typing import Any
+
 import pytest
 
+from silkmill.adapters.store.memory import MemoryStore
 from silkmill.domain.errors import BadInput, NotFound, Unavailable
 from silkmill.domain.group import Group
 from silkmill.domain.states import State
 from silkmill.domain.task import Task
 from silkmill.master import intake as intake_module
+from silkmill.master.feed import Resync
 from silkmill.master.submission import Submission
 from silkmill.ports.store import TaskFilter
 from silkmill.runtime import faults
@@ -205,6 +211,26 @@ class TestGroup:
         faults.disarm()
         await rig.recovery.tick()
         assert len(await all_tasks(rig)) == 6
+
+    async def test_the_same_submission_twice_at_once_makes_its_tasks_once(self, rig: Rig) -> None:
+        """Both see no record; the later one must not announce as new what the first has placed already."""
+
+        class LateStore(MemoryStore):
+            async def record(self, kind: type[Any], key: str) -> Any:
+                found = await super().record(kind, key)
+                if kind is Group and found is None:
+                    faults.arm("intake.between_inserts=error")
+                    with suppress(Unavailable):
+                        await first.intake.submit_group(lines(2), "key", b"body")
+                return found
+
+        first = rig
+        late = Rig(LateStore(), rig.bucket, rig.clock)
+        late.store.__dict__.update(rig.store.__dict__)
+        with late.feed.subscribe() as hints:
+            _, ids = await late.intake.submit_group(lines(2), "key", b"body")
+            assert isinstance(await asyncio.wait_for(anext(hints), 1), Resync)
+        assert [task.id for task in await rig.store.pending_heads(10)] == ids
 
     async def test_a_bucket_that_is_away_refuses_the_submission_whole(self, rig: Rig) -> None:
         class AwayBucket:

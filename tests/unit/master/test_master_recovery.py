@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -196,6 +197,28 @@ class TestCompleting:
             await agent.items(ref, [b"{}"])
         await watch(rig, 290)
         assert (await rig.task(ref.task_id)).row[1] is Phase.COMPLETING
+
+    async def test_a_byte_that_comes_while_recovery_looks_counts(self) -> None:
+        class RacingStore(MemoryStore):
+            between: Callable[[], Awaitable[object]] | None = None
+
+            async def open_attempts(self) -> list[Task]:
+                read = await super().open_attempts()
+                if self.between is not None:
+                    await self.between()
+                return read
+
+        store = RacingStore()
+        rig = Rig(store)
+        await rig.deploy_spider()
+        agent = Agent(rig)
+        await agent.register()
+        await rig.submit()
+        ref = await agent.completing()
+        await watch(rig, 299)
+        store.between = lambda: agent.log(ref, b"abc")
+        await watch(rig, 1)
+        assert (await rig.task(ref.task_id)).row == (State.RUNNING, Phase.COMPLETING)
 
 
 class TestOrphans:
