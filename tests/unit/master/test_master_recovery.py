@@ -216,8 +216,9 @@ class TestCompleting:
         await rig.submit()
         ref = await agent.completing()
         await watch(rig, 299)
+        rig.clock.pass_time(1)
         store.between = lambda: agent.log(ref, b"abc")
-        await watch(rig, 1)
+        await rig.recovery.tick()
         assert (await rig.task(ref.task_id)).row == (State.RUNNING, Phase.COMPLETING)
 
 
