@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -15,7 +14,7 @@ from silkmill.worker.runner_process import RunnerProcess, spider_of
 class Runner:
     """Notices at once when its process dies; `on_gone` is called then, before the attempt hears of it."""
 
-    def __init__(self, process: RunnerProcess, on_gone: Callable[[], None]) -> None:
+    def __init__(self, process: RunnerProcess, on_gone: Callable[[Runner], None]) -> None:
         self.process = process
         self._on_gone = on_gone
         self._link: RunnerLink | None = None
@@ -62,8 +61,9 @@ class Runner:
         if self._link is not None:
             self._link.close()
             self._link = None
-        if asyncio.get_running_loop().remove_reader(self.process.pidfd):
-            os.close(self.process.pidfd)
+        if self.process.pidfd >= 0:
+            asyncio.get_running_loop().remove_reader(self.process.pidfd)
+            self.process.close()
 
     def _hold(self, execution: Execution) -> None:
         execution.handed_over = True
@@ -119,6 +119,6 @@ class Runner:
     def _died(self) -> None:
         self.process.reap()
         self.leave()
-        self._on_gone()
+        self._on_gone(self)
         self.gone.set()
         self._let_go(End.GONE)

@@ -104,6 +104,6 @@ class RunnerLink(asyncio.Protocol):
     async def _connect(self, loop: asyncio.AbstractEventLoop, path: str) -> bool:
         try:
             await loop.create_unix_connection(lambda: self, path)
-        except (FileNotFoundError, ConnectionRefusedError):
+        except OSError:  # not there yet, or just leaving
             return False
         return True

@@ -21,13 +21,19 @@ _RUNNER_FILE = "runner.json"
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
 
-@dataclass(frozen=True, slots=True)
 class RunnerProcess:
-    """`pidfd` becomes readable when the process has died; whoever holds the value closes it."""
+    """Named by a pidfd, which becomes readable when the process has died. Close it in the end."""
 
-    pid: int
-    pidfd: int
-    socket: str
+    def __init__(self, pid: int, socket: str) -> None:
+        self.pid = pid
+        self.socket = socket
+        self.pidfd = os.pidfd_open(pid)
+
+    def close(self) -> None:
+        """The process is none of our business any more, or dead; a repeat changes nothing."""
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
 
     def reap(self) -> None:
         """Take the dead process off the table, if it is a child of ours."""
@@ -37,11 +43,14 @@ class RunnerProcess:
             return
 
     def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        if self.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
     @property
     def alive(self) -> bool:
+        if self.pidfd < 0:
+            return False
         try:
             signal.pidfd_send_signal(self.pidfd, 0)
         except ProcessLookupError:
@@ -80,7 +89,7 @@ def start_runner(slot_directory: Path, socket: Path, cgroup_base: str) -> Runner
         )
     finally:
         os.close(log)
-    return RunnerProcess(pid, os.pidfd_open(pid), str(socket))
+    return RunnerProcess(pid, str(socket))
 
 
 def _detached_from(log: int) -> list[Any]:
@@ -106,13 +115,12 @@ def find_runner(found: RunnerFile, boot_id: str) -> RunnerProcess | None:
     if found.boot_id != boot_id:
         return None
     try:
-        pidfd = os.pidfd_open(found.pid)
+        process = RunnerProcess(found.pid, found.socket)
     except ProcessLookupError:
         return None
-    process = RunnerProcess(found.pid, pidfd, found.socket)
     if start_time(found.pid) == found.start_time and process.alive and not _is_zombie(found.pid):
         return process
-    os.close(pidfd)
+    process.close()
     return None
 
 

@@ -51,20 +51,16 @@ class Slot:
 
     async def runner(self) -> Runner:
         """Raises RunnerFailed."""
-        if self._runner is None:
-            self._forget_dead_runner()
-            try:
-                self._serve_by(start_runner(self.directory, self._socket, self._cgroup_base))
-            except OSError as error:
-                raise RunnerFailed(self.directory, error) from error
-        runner = self._runner
-        assert runner is not None
-        if not runner.connected:
-            try:
-                await runner.connect()
-            except RunnerUnreachable as error:
-                runner.process.kill()  # it holds nothing of value: this slot has no attempt yet
-                raise RunnerFailed(self.directory, error) from error
+        if self._runner is not None and await _reaches(self._runner):
+            return self._runner
+        self._forget_dead_runner()
+        try:
+            runner = self._serve_by(start_runner(self.directory, self._socket, self._cgroup_base))
+            await runner.connect()
+        except OSError as error:
+            if self._runner is not None:
+                self._runner.process.kill()
+            raise RunnerFailed(self.directory, error) from error
         return runner
 
     async def adopt(self, process: RunnerProcess) -> Hello | None:
@@ -94,8 +90,9 @@ class Slot:
         self._runner = Runner(process, self._runner_is_gone)
         return self._runner
 
-    def _runner_is_gone(self) -> None:
-        self._runner = None
+    def _runner_is_gone(self, runner: Runner) -> None:
+        if self._runner is runner:
+            self._runner = None
 
 
 class RunnerPool:
@@ -194,6 +191,19 @@ class RunnerPool:
         if slot in self._idle:
             self._idle.remove(slot)
         self._busy.add(slot)
+
+
+async def _reaches(runner: Runner) -> bool:
+    """Whether an idle runner listens; one that does not is of no use, and is gone afterwards."""
+    if runner.connected:
+        return True
+    try:
+        await runner.connect()
+    except RunnerUnreachable:
+        runner.process.kill()
+        await wait_set(runner.gone, _RETIRING_SECONDS)
+        return False
+    return True
 
 
 def _log_tail(slot_directory: Path) -> str:
