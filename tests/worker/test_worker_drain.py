@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from worker_driver import WAIT_SECONDS, WorkerDriver, ended, processes_of, wait_until
+from worker_driver import WAIT_SECONDS, WorkerDriver, ended, open_files, processes_of, wait_until
 from worker_master import FakeMaster
 
 from silkmill.worker.runner_process import read_runner_file
@@ -39,6 +39,7 @@ async def test_a_drain_that_takes_too_long_gives_back(data: Path, master: FakeMa
 
 
 async def test_a_cut_leaves_at_once_and_touches_nothing(data: Path, master: FakeMaster, marker: str) -> None:
+    descriptors = open_files()
     async with WorkerDriver(master, data) as worker:
         running = master.offer(["sleep", "600"], env={"MARKER": marker})
         await wait_until(lambda: running.pid, "it to run")
@@ -50,6 +51,7 @@ async def test_a_cut_leaves_at_once_and_touches_nothing(data: Path, master: Fake
         assert processes_of(marker) == [running.pid]
         assert [read_runner_file(slot).pid for slot in data.glob("runners/*")] == [runner]  # type: ignore[union-attr]
         assert not running.ended.is_set()
+        assert open_files() == descriptors
 
 
 async def test_a_cut_while_the_master_is_away(data: Path, master: FakeMaster) -> None:

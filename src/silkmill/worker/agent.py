@@ -157,7 +157,8 @@ class Agent:
                 _log.warning("no commands, trying again", cause=str(away))
             except StaleSession:
                 await self._session.renew(session)
-            await backoff.wait()
+            if self._session.id == session:
+                await backoff.wait()
 
     async def _heartbeat(self) -> None:
         session = self._session.id

@@ -46,10 +46,13 @@ class AttemptDirectories:
             (directory / WORK_DIRECTORY).mkdir(mode=0o700)
 
     def release(self, directory: Path) -> None:
-        """The attempt is over and all its processes are dead: nothing of it stays. Raises OSError."""
+        """The attempt is over and all its processes are dead: nothing of it stays."""
         self._names += 1
         released = f"{self._released_folder}/{self._names}"
-        os.rename(directory, released)  # noqa: PTH104
+        try:
+            os.rename(directory, released)  # noqa: PTH104
+        except OSError:  # another file system, or a full one
+            released = str(directory)
         self._released.append(released)
         self.wake.set()
 
@@ -74,7 +77,8 @@ class AttemptDirectories:
 
     def _empty_each(self, released: list[str]) -> None:
         for directory in released:
-            if len(self._spares) < _SPARES and _empty_again(directory):
+            is_ours = directory.startswith(f"{self._released_folder}/")
+            if is_ours and len(self._spares) < _SPARES and _empty_again(directory):
                 self._spares.append(directory)
             else:
                 _remove(directory)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import assert_never
 
@@ -118,11 +117,10 @@ async def _finish(held: HeldAttempt, facts: Facts) -> None:
 
 
 def _release(held: HeldAttempt, *, failed: bool) -> None:
-    if not failed:
-        with contextlib.suppress(OSError):
-            held.place.directories.release(held.directory)
-            return
-    keep(held.directory)
+    if failed:
+        keep(held.directory)
+    else:
+        held.place.directories.release(held.directory)
 
 
 def _has_failed(held: HeldAttempt, facts: Facts) -> bool:
