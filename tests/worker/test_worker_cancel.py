@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from pathlib import Path
 
+import pytest
 from worker_driver import WorkerDriver, ended, processes_of, system_lines, wait_until
 from worker_master import FakeMaster, Stored
 
 from silkmill.domain.spider import Limits
 from silkmill.ports.link import CancelOrder
+from silkmill.worker import ending, lost
 
 STUBBORN = """
 import os, signal, subprocess, sys, time
@@ -99,6 +103,27 @@ async def test_a_cancel_after_the_end_changes_nothing(worker: WorkerDriver, mast
     await ended(stored)
     assert stored.facts is not None
     assert stored.facts.exit_code == 3 and not stored.facts.cancelled
+
+
+async def test_a_cancel_is_finished_when_the_last_process_has_died(
+    worker: WorkerDriver, master: FakeMaster, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runner dies during the cancel, and for a while one process of its tree cannot be killed."""
+    survivors = [[1], [1], []]
+    monkeypatch.setattr(lost, "end_tree", lambda *_: survivors.pop(0))
+    monkeypatch.setattr(ending, "is_alive", lambda pid: bool(survivors))
+    monkeypatch.setattr(ending, "_LOOK_SECONDS", 0.05)
+    slow = Limits(grace_seconds=600.0)
+    stored = master.offer([sys.executable, "-u", "-c", STUBBORN], limits=slow, env={"MARKER": marker})
+    await wait_until(lambda: b"ready" in stored.log, "the spider to run")
+    master.cancel(stored)
+    for pid in worker.agent.runner_pids:
+        os.kill(pid, signal.SIGKILL)
+    await ended(stored)
+    assert stored.facts is not None
+    assert stored.facts.lost and stored.facts.verified and stored.facts.survivors == ()
+    assert len(master.called("finish")) >= 2 and len(master.registrations) == 2
+    assert survivors == []
 
 
 def _order(stored: Stored) -> CancelOrder:

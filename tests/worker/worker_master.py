@@ -211,6 +211,9 @@ class FakeMaster:
             facts.items_count,
         ):
             raise Incomplete(ref.task_id, ref.number)
+        if stored.cancel is not None and not facts.verified:
+            stored.session = "none: abnormal, the cancel is not verified"
+            return
         stored.facts = facts
         stored.ended.set()
         self._leave("finish")

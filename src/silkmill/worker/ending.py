@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from dataclasses import replace
 from typing import assert_never
 
 import structlog
@@ -18,8 +20,10 @@ from silkmill.worker.execution import End
 from silkmill.worker.held import Ending, GivenBack, HeldAttempt
 from silkmill.worker.lost import end_tree_of
 from silkmill.worker.prepare.errors import PreparationFailed
+from silkmill.worker.trees import is_alive
 
 _log = structlog.get_logger(__name__)
+_LOOK_SECONDS = 5.0
 
 
 async def conclude(held: HeldAttempt, ending: Ending) -> None:
@@ -27,6 +31,8 @@ async def conclude(held: HeldAttempt, ending: Ending) -> None:
     match ending:
         case Facts():
             await _finish(held, ending)
+            if not ending.verified:
+                ending = await _finish_when_verified(held, ending)
             _release(held, failed=_has_failed(held, ending) or not ending.verified)
         case GivenBack(reason):
             await held.answered(lambda session: held.place.link.give_back(session, held.ref, reason))
@@ -114,6 +120,20 @@ async def _finish(held: HeldAttempt, facts: Facts) -> None:
             await held.streams.recheck()
         else:
             return
+
+
+async def _finish_when_verified(held: HeldAttempt, facts: Facts) -> Facts:
+    """A process would not die. A cancel needs the proof that it has: look on, and then say so.
+
+    Any other end stands already, and the master answers that the attempt is closed: raises StaleAttempt."""
+    while held.giving_back is None:
+        await asyncio.sleep(_LOOK_SECONDS)
+        left = {*await end_tree_of(held.ref, held.place, None), *filter(is_alive, facts.survivors)}
+        if not left:
+            verified = replace(facts, verified=True, survivors=())
+            await _finish(held, verified)
+            return verified
+    return facts
 
 
 def _release(held: HeldAttempt, *, failed: bool) -> None:

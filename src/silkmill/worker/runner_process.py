@@ -14,6 +14,7 @@ import msgspec
 
 import silkmill
 from silkmill.runner.processes import start_time
+from silkmill.worker.trees import is_alive
 
 _MAIN = str(Path(silkmill.__file__).parent / "runner" / "__main__.py")
 _RUNNER_FILE = "runner.json"
@@ -118,18 +119,10 @@ def find_runner(found: RunnerFile, boot_id: str) -> RunnerProcess | None:
         process = RunnerProcess(found.pid, found.socket)
     except ProcessLookupError:
         return None
-    if start_time(found.pid) == found.start_time and process.alive and not _is_zombie(found.pid):
+    if start_time(found.pid) == found.start_time and is_alive(found.pid):
         return process
     process.close()
     return None
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        status = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return True
-    return status.rpartition(b")")[2].split()[0] in b"ZX"
 
 
 def spider_of(runner: int) -> int | None:

@@ -34,6 +34,15 @@ def end_tree(ref: AttemptRef, nonce: str, group: str | None) -> list[int]:
         time.sleep(_REPEAT_SECONDS)
 
 
+def is_alive(pid: int) -> bool:
+    """Whether a process of that number exists and is not merely waiting to be reaped."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return status.rpartition(b")")[2].split()[0] not in b"ZX"
+
+
 def end_group(group: str) -> None:
     """Kill what is in the cgroup of a dead runner, and remove it. Blocks."""
     give_up_at = time.monotonic() + _PATIENCE_SECONDS
