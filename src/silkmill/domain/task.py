@@ -24,6 +24,7 @@ from silkmill.domain.events import (
     Retry,
     Start,
 )
+from silkmill.domain.fields import with_fields
 from silkmill.domain.outcome import CANCEL_NOT_VERIFIED, ErrorClass, Verdict
 from silkmill.domain.states import TRANSITIONS, Phase, Row, State
 
@@ -34,7 +35,7 @@ CHUNK_GRACE = timedelta(hours=1)
 """Chunks of a merged log are kept so long for readers that have begun."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for `with_fields`
 class Task:
     """One run of a spider that was asked for. Equal revisions of one id are equal values.
 
@@ -131,7 +132,7 @@ def appended(stored: int, offset: int, length: int) -> bool:
 
 def request_cancel(task: Task, *, force: bool, reason: str) -> Task:
     """The durable wish to stop; it forbids new attempts. Changes no state."""
-    return replace(
+    return with_fields(
         task,
         reason=CANCEL_NOT_VERIFIED if task.state is State.ABNORMAL else task.reason,
         cancel_requested=True,
@@ -143,26 +144,26 @@ def request_cancel(task: Task, *, force: bool, reason: str) -> Task:
 def with_closed(task: Task, changed: ClosedAttempt) -> Task:
     """The task with one attempt of its history replaced (log upkeep; changes no state)."""
     history = tuple(changed if closed.number == changed.number else closed for closed in task.history)
-    return replace(task, history=history)
+    return with_fields(task, history=history)
 
 
 def _apply(task: Task, event: Event) -> Task:
     match event:
         case Release():
-            return replace(task, state=State.PENDING, reason=None, next_attempt_at=None)
+            return with_fields(task, state=State.PENDING, reason=None, next_attempt_at=None)
         case Hold(reason, until):
-            return replace(task, state=State.CREATED, reason=reason, next_attempt_at=until)
+            return with_fields(task, state=State.CREATED, reason=reason, next_attempt_at=until)
         case Assign():
             return _assign(task, event)
         case Accept():
             return _in_phase(task, Phase.PREPARING)
         case Start(pid, at):
             started = _in_phase(task, Phase.EXECUTING, pid=pid, started_at=at)
-            return replace(started, state=State.RUNNING, started_at=task.started_at or at)
+            return with_fields(started, state=State.RUNNING, started_at=task.started_at or at)
         case Exit():
             return _in_phase(task, Phase.COMPLETING)
         case Lose(reason):
-            return replace(_in_session(task, None), state=State.ABNORMAL, reason=reason)
+            return with_fields(_in_session(task, None), state=State.ABNORMAL, reason=reason)
         case Adopt():
             return _adopt(task, event)
         case Finish(verdict, at):
@@ -172,10 +173,10 @@ def _apply(task: Task, event: Event) -> Task:
         case Cancel(reason, at, verdict):
             cancelled = Verdict("cancelled", reason, ErrorClass.CANCELLED)
             ended = _end(task, State.CANCELLED, verdict or cancelled, at)
-            return replace(ended, reason=reason, error_class=ErrorClass.CANCELLED)
+            return with_fields(ended, reason=reason, error_class=ErrorClass.CANCELLED)
         case Retry(verdict, at, next_attempt_at):
             closed = _close(task, verdict, at, accepted=False, counted=True)
-            return replace(
+            return with_fields(
                 closed, state=State.CREATED, reason=verdict.reason, next_attempt_at=next_attempt_at
             )
         case GiveBack():
@@ -186,7 +187,7 @@ def _apply(task: Task, event: Event) -> Task:
 def _assign(task: Task, event: Assign) -> Task:
     number = task.last_number + 1
     attempt = Attempt(number, event.node, event.session, Phase.OFFERED, event.at)
-    return replace(
+    return with_fields(
         task, attempt=attempt, last_number=number, reason=None, next_attempt_at=None, positions=Positions()
     )
 
@@ -201,26 +202,26 @@ def _adopt(task: Task, event: Adopt) -> Task:
         started_at=event.started_at or attempt.started_at,
     )
     state = State.PENDING if event.phase is Phase.PREPARING else State.RUNNING
-    return replace(
+    return with_fields(
         task, attempt=adopted, state=state, reason=None, started_at=task.started_at or adopted.started_at
     )
 
 
 def _give_back(task: Task, event: GiveBack) -> Task:
     if _open(task).phase is Phase.OFFERED:
-        return replace(task, attempt=None, state=State.PENDING, reason=event.reason)
+        return with_fields(task, attempt=None, state=State.PENDING, reason=event.reason)
     verdict = Verdict("lost" if event.lost else "given_back", event.reason, lost_with_worker=event.lost)
     closed = _close(task, verdict, event.at, accepted=False, counted=False)
-    return replace(closed, state=State.PENDING, reason=event.reason)
+    return with_fields(closed, state=State.PENDING, reason=event.reason)
 
 
 def _end(task: Task, state: State, verdict: Verdict, at: datetime) -> Task:
     withdrawn = task.attempt is not None and task.attempt.phase is Phase.OFFERED
     if task.attempt is None or withdrawn:
-        closed = replace(task, attempt=None)
+        closed = with_fields(task, attempt=None)
     else:
         closed = _close(task, verdict, at, accepted=True, counted=not verdict.lost_with_worker)
-    return replace(
+    return with_fields(
         closed,
         state=state,
         reason=verdict.reason,
@@ -253,7 +254,7 @@ def _close(task: Task, verdict: Verdict, at: datetime, *, accepted: bool, counte
         items_count=task.positions.items_count,
         log_gap=attempt.log_gap,
     )
-    return replace(
+    return with_fields(
         task,
         attempt=None,
         history=(*task.history, closed)[-MAX_HISTORY:],
@@ -264,7 +265,7 @@ def _close(task: Task, verdict: Verdict, at: datetime, *, accepted: bool, counte
 
 def _in_phase(task: Task, phase: Phase, pid: int | None = None, started_at: datetime | None = None) -> Task:
     attempt = _open(task)
-    return replace(
+    return with_fields(
         task,
         attempt=replace(
             attempt, phase=phase, pid=pid or attempt.pid, started_at=started_at or attempt.started_at
@@ -273,7 +274,7 @@ def _in_phase(task: Task, phase: Phase, pid: int | None = None, started_at: date
 
 
 def _in_session(task: Task, session: str | None) -> Task:
-    return replace(task, attempt=replace(_open(task), session=session))
+    return with_fields(task, attempt=replace(_open(task), session=session))
 
 
 def _open(task: Task) -> Attempt:

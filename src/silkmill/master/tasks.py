@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from itertools import count
 
 from silkmill.domain.attempt import AttemptRef, Positions
 from silkmill.domain.errors import Ambiguous, BadInput, Conflict, NotFound, SilkmillError, Unavailable
 from silkmill.domain.events import Assign
+from silkmill.domain.fields import with_fields
 from silkmill.domain.task import Task, advance
 from silkmill.master.feed import Feed, Resync, TaskChanged
 from silkmill.ports.store import Store, TaskFilter
@@ -32,6 +33,8 @@ class Tasks:
         self._store = store
         self._feed = feed
         self._open: dict[str, Task] = {}
+        # Random bits for every change would cost a system call each; a counter behind some is as unique.
+        self._change_ids = map(f"{secrets.token_hex(8)}-{{:x}}".format, count())
 
     async def get(self, task_id: str) -> Task:
         """As stored. Raises NotFound."""
@@ -114,7 +117,7 @@ class Tasks:
             self._open[ref.task_id] = _at_furthest(task, positions)
 
     async def _commit(self, write: Callable[[Task, Task], Awaitable[Task]], old: Task, new: Task) -> Task:
-        new = replace(new, change_id=secrets.token_hex(8))
+        new = with_fields(new, change_id=next(self._change_ids))
         for repeats_left in reversed(range(_WRITES)):
             try:
                 stored = await write(old, new)
@@ -156,4 +159,4 @@ def _at_furthest(task: Task, other: Positions) -> Task:
         max(own.items_offset, other.items_offset),
         max(own.items_count, other.items_count),
     )
-    return task if furthest == own else replace(task, positions=furthest)
+    return task if furthest == own else with_fields(task, positions=furthest)

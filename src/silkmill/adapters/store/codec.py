@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
 
 from silkmill.domain.attempt import Positions
+from silkmill.domain.fields import with_fields
 from silkmill.domain.states import State
 from silkmill.domain.task import Task
 
@@ -41,7 +41,7 @@ def task_from(document: bytes, positions: Positions) -> Task:
 
 
 def with_positions(task: Task, positions: Positions) -> Task:
-    return task if task.positions == positions else replace(task, positions=positions)
+    return task if task.positions == positions else with_fields(task, positions=positions)
 
 
 def index_of(task: Task) -> dict[str, Field]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -12,6 +11,7 @@ from silkmill.adapters.store import codec, rules
 from silkmill.adapters.store.documents import Document, Documents
 from silkmill.domain.attempt import AttemptRef, Positions
 from silkmill.domain.errors import Conflict, Duplicate
+from silkmill.domain.fields import with_fields
 from silkmill.domain.states import State
 from silkmill.domain.task import Task, appended, check_writer
 from silkmill.ports.store import Stored, TailRecord, TaskFilter
@@ -47,7 +47,7 @@ class MemoryStore:
 
     async def _change(self, old: Task, new: Task, condition: Document, positions: dict[str, Any]) -> Task:
         rules.check_change(old, new)
-        changed = replace(new, revision=old.revision + 1)
+        changed = with_fields(new, revision=old.revision + 1)
         expected = {"revision": old.revision, **condition}
         await faults.point("store.before_commit")
         written = self._tasks.compare_and_set(old.id, expected, _document(changed) | positions)

@@ -17,6 +17,7 @@ from silkmill.adapters.store.readers import Readers, snapshot
 from silkmill.adapters.store.schema import bring_to_head
 from silkmill.adapters.store.writer import Writer
 from silkmill.domain.attempt import AttemptRef, Positions
+from silkmill.domain.fields import with_fields
 from silkmill.domain.states import State
 from silkmill.domain.task import Task
 from silkmill.ports.store import Stored, TailRecord, TaskFilter
@@ -58,7 +59,7 @@ class SqliteStore:
 
     async def _change(self, old: Task, new: Task, positions: dict[str, int]) -> Task:
         rules.check_change(old, new)
-        changed = replace(new, revision=old.revision + 1)
+        changed = with_fields(new, revision=old.revision + 1)
         stored = await self._writer.write(writes.change_task(old, changed, positions))
         return codec.with_positions(changed, stored)
 
