@@ -16,7 +16,7 @@ from worker_master import FakeMaster
 
 from silkmill.protocol import cgroup
 from silkmill.worker.runner_process import read_runner_file
-from silkmill.worker.sockets import digest_of
+from silkmill.worker.sockets import digest_of, socket_folder
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def data(tmp_path: Path) -> Iterator[Path]:
         runner = read_runner_file(slot)
         if runner is not None and Path(f"/proc/{runner.pid}").exists():
             os.kill(runner.pid, signal.SIGKILL)
-            shutil.rmtree(Path(runner.socket).parent, ignore_errors=True)
+    shutil.rmtree(socket_folder(data))
     for group in Path("/sys/fs/cgroup").glob(f"**/silkmill-{digest_of(data)}"):
         _remove_group(group)
 
