@@ -48,7 +48,7 @@ class LogWriter:
         `log_cap`: bytes of the log that are kept, 0 for all (see cap.py). A repeat changes nothing.
         Raises StaleAttempt, StaleSession, OffsetMismatch, Unavailable (repeat it)."""
         check_writer(task, ref, session)
-        tail = self._tail(ref)
+        tail = self._tail(task, ref, len(data))
         async with tail.lock:
             try:
                 stored = await self._append(tail, ref, session, offset, data)
@@ -109,8 +109,12 @@ class LogWriter:
         tail.end, tail.has_records = stored, bool(records)
         return stored
 
-    def _tail(self, ref: AttemptRef) -> _Tail:
-        tail = self._tails.setdefault(ref, _Tail())
+    def _tail(self, task: Task, ref: AttemptRef, length: int) -> _Tail:
+        tail = self._tails.get(ref)
+        if tail is None:
+            # Most logs are one small append, which needs no read: if `task` is old, the store refuses it.
+            first = task.positions.log_offset == 0 and length < CHUNK_BYTES
+            tail = self._tails[ref] = _Tail(end=0, has_records=True) if first else _Tail()
         self._tails.move_to_end(ref)
         if len(self._tails) > REMEMBERED_ATTEMPTS:
             self._tails.popitem(last=False)
