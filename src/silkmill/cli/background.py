@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TypeVar
 
+
 Held = TypeVar("Held")
 
 
@@ -27,8 +28,10 @@ def in_background(make: Callable[[], AbstractAsyncContextManager[Held]]) -> Iter
             await asyncio.wrap_future(leave)
 
     def run() -> None:
+        import uvloop  # slow to load, and no client needs it
+
         try:
-            asyncio.run(hold())
+            uvloop.run(hold())
         except BaseException as error:
             (ended if entered.done() else entered).set_exception(error)
         else:
