@@ -18,7 +18,7 @@ _LINE = re.compile(rb"(\d+) +(?:<\.\.\. (\w+) resumed>|(\w+)\()(.*)", re.DOTALL)
 _RESULT = re.compile(rb"\) += (-?\d+|\?|0x[0-9a-f]+)[^\"]*\Z").search
 _HEX = re.compile(rb"\\x([0-9a-f]{2})")
 _STRING = re.compile(rb'"([^"]*)"(\.\.\.)?')  # every character is printed as \xHH
-_DESCRIPTOR = re.compile(rb"(\d+)<([^>]*)>")
+_DESCRIPTOR = re.compile(rb"(?:\d+|AT_FDCWD)<([^>]*)>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class Call:
 
     @property
     def paths(self) -> list[Path]:
-        """The paths among the arguments; the descriptor of a folder before one is where it starts."""
-        bases = [Path(_unescaped(path)) for _, path in _DESCRIPTOR.findall(self.arguments)]
+        """The paths among the arguments; a relative one starts at the folder that is given before it."""
+        bases = [Path(_unescaped(path)) for path in _DESCRIPTOR.findall(self.arguments)]
         texts = [Path(text.decode()) for text in self.strings]
         return [bases[min(at, len(bases) - 1)] / text if bases else text for at, text in enumerate(texts)]
 
@@ -53,7 +53,7 @@ class Call:
     def target(self) -> str:
         """What the first descriptor among the arguments is: a path, or a socket with its number."""
         found = _DESCRIPTOR.search(self.arguments)
-        return _unescaped(found[2]) if found else ""
+        return _unescaped(found[1]) if found else ""
 
     @property
     def numbers(self) -> list[int]:

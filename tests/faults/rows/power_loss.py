@@ -3,7 +3,7 @@ folder is rebuilt as it would be found afterwards, for many moments and with mor
 
 from __future__ import annotations
 
-import filecmp
+import hashlib
 import itertools
 import random
 import shutil
@@ -72,23 +72,31 @@ def _is_modelled(path: Path) -> bool:
 
 
 def _record(folder: Path) -> _Load:
-    """A loud task, a quiet one, short ones, deploys; meanwhile a client follows and asks again and again."""
+    """From the first start to an orderly stop, so that no call is cut and the model can be compared."""
     folder.mkdir()
     data, recording = folder / "data", folder / "recording"
-    with Server(data, max_runners=4, under=recorder(recording)) as server, _listening(server):
-        deploy_chatter(server, folder)
-        chatters = start_chatters(server, folder, 1, LOUD_SECONDS, LOUD_RATE)
-        chatters += start_chatters(server, folder, 1, LOUD_SECONDS, rate=300)
-        for number in itertools.count():
-            chatters += start_chatters(server, folder, 1, seconds=0.1)
-            server.deploy(spider_folder(folder / f"spiders-{number}", "quick", f"print({number})\n"))
-            if server.task(chatters[0].task_id)["state"] == "finished":
-                break
-        for chatter in chatters:
-            server.wait(chatter.task_id, "finished")
-        wait_for(lambda: _merged(data, chatters[0]), "the log to be merged")
+    with Server(data, max_runners=4, under=recorder(recording)) as server:
+        with _listening(server):
+            chatters = _work(server, folder)
+        assert server.stop() == 0
     wait_recorded(recording, server.pid)
     return _Load(data, list(moments(recording)), chatters)
+
+
+def _work(server: Server, folder: Path) -> list[Chatter]:
+    """A loud task, a quiet one, many short ones and deploys, until all are finished and the log is merged."""
+    deploy_chatter(server, folder)
+    chatters = start_chatters(server, folder, 1, LOUD_SECONDS, LOUD_RATE)
+    chatters += start_chatters(server, folder, 1, LOUD_SECONDS, rate=300)
+    for number in itertools.count():
+        chatters += start_chatters(server, folder, 1, seconds=0.1)
+        server.deploy(spider_folder(folder / f"spiders-{number}", "quick", f"print({number})\n"))
+        if server.task(chatters[0].task_id)["state"] == "finished":
+            break
+    for chatter in chatters:
+        server.wait(chatter.task_id, "finished")
+    wait_for(lambda: _merged(server.data, chatters[0]), "the log to be merged")
+    return chatters
 
 
 def _merged(data: Path, chatter: Chatter) -> bool:
@@ -162,10 +170,17 @@ def _fail_at_each(load: _Load, points: list[int], chance: random.Random, losses:
 def _check_model(load: _Load, disk: Disk) -> None:
     """Were everything synced, the model would be the real folder: no call is missing in it."""
     left = disk.fail(load.data.parent / "model", everything)
-    for path in (path for path in load.data.rglob("*") if path.is_file()):
-        below = path.relative_to(load.data)
-        if _is_modelled(below):
-            assert filecmp.cmp(path, left / below, shallow=False), f"the model of {below} is wrong"
+    assert _contents(left) == _contents(load.data), "the model differs from the real folder"
+
+
+def _contents(folder: Path) -> dict[Path, str]:
+    """The hash of each file that is modelled."""
+    below = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in below.items()
+        if _is_modelled(name)
+    }
 
 
 ROW = Row(
