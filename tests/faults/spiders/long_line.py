@@ -1,6 +1,6 @@
-"""Writes one line of SIZE bytes or a little more without a newline, keeps it in RECORD, and stays until `<RECORD>.stop`.
+"""Writes SIZE bytes, or a few more, without a newline, keeps them in RECORD, stays until `<RECORD>.stop`.
 
-OPENING: what the line begins with."""
+OPENING: what they begin with."""
 
 import os
 import random
