@@ -9,7 +9,6 @@ from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TypeVar
 
-
 Held = TypeVar("Held")
 
 

@@ -15,6 +15,7 @@ from silkmill.client.server import Server, find_server
 
 START_SECONDS = 15.0
 LOOK_SECONDS = 0.2
+JOINING_SECONDS = 0.5
 UNFINISHED = ("created", "pending", "running", "abnormal")
 
 
@@ -22,12 +23,15 @@ UNFINISHED = ("created", "pending", "running", "abnormal")
 def running(data: Path) -> Iterator[Client]:
     """A client of the server that runs, else of an engine that this process starts. Its end waits for the
     tasks that other clients gave to that engine."""
+    started = datetime.now(UTC)  # before the engine: another command may find it before we go on
     with ExitStack() as stack:
         server, is_ours = _find_or_start(data, stack)
         client = stack.enter_context(Client(server))
-        started = datetime.now(UTC)
         yield client
         if is_ours:
+            _wait_for_others(client, started)
+            (data / "server.json").unlink(missing_ok=True)  # nobody joins from here on
+            time.sleep(JOINING_SECONDS)  # who found us before may submit until then
             _wait_for_others(client, started)
 
 
