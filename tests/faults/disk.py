@@ -26,7 +26,7 @@ from tests.faults.inodes import (
 from tests.faults.trace import Call
 
 SYNCS = ("fsync", "fdatasync")
-BY_PATH = ("openat", "rename", "unlink", "rmdir", "mkdir")
+NAMING = ("rename", "unlink", "rmdir", "mkdir")
 
 
 class Disk:
@@ -74,7 +74,7 @@ class Disk:
         return folder
 
     def _concerns(self, call: Call) -> bool:
-        paths = call.paths if call.name in BY_PATH else [Path(call.target)]
+        paths = call.paths if call.name in (*NAMING, "openat") else [Path(call.target)]
         return any(self._is_modelled(path) for path in paths)
 
     def _is_modelled(self, path: Path) -> bool:

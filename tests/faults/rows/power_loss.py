@@ -18,7 +18,7 @@ from tests.engine.server import Server, spider_folder, wait_for
 from tests.faults.board import Profile, Result, Row
 from tests.faults.chatter import Chatter, deploy_chatter, start_chatters
 from tests.faults.checker import Evidence
-from tests.faults.disk import BY_PATH, Disk
+from tests.faults.disk import NAMING, Disk
 from tests.faults.inodes import Some, everything, nothing
 from tests.faults.recovered import DATABASE, check_recovered
 from tests.faults.told import SENDS, Told
@@ -138,12 +138,14 @@ def _check_dishonest_disk(load: _Load) -> None:
 
 
 def _points(load: _Load, count: int, chance: random.Random) -> list[int]:
-    """A third anywhere, a third right when something was told, a third where names in the bucket change."""
-    bucket = load.data / "bucket"
+    """A quarter anywhere, a quarter right when something is told, the rest where a blob or a piece of a log
+    gets its name or is about to."""
+    blobs, logs = load.data / "bucket" / "blobs", load.data / "bucket" / "logs"
     pools: list[Callable[[Call], bool]] = [
         lambda call: True,
         lambda call: call.name in SENDS and call.target.startswith("socket:"),
-        lambda call: call.name in BY_PATH and any(path.is_relative_to(bucket) for path in call.paths),
+        lambda call: call.name in NAMING and any(path.is_relative_to(blobs) for path in call.paths),
+        lambda call: call.name in NAMING and any(path.is_relative_to(logs) for path in call.paths),
     ]
     chosen = [[at for at, call in enumerate(load.calls, 1) if fits(call)] for fits in pools]
     return sorted(chance.choice(chosen[number % len(chosen)]) for number in range(count))
