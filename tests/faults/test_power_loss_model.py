@@ -49,6 +49,17 @@ os.rename(os.path.abspath("\\u00fc>\\"(1"), os.path.abspath("renamed"))
 os._exit(0)
 """
 
+FIRST_START = """
+import os, pathlib, sys
+from silkmill.runtime.datadir import DataDirectory
+from silkmill.worker.identity import node_id
+directory = DataDirectory(pathlib.Path(sys.argv[1]))
+directory.make()
+directory.token()
+node_id(directory.path)
+os._exit(0)
+"""
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -109,6 +120,18 @@ def test_names_survive_when_their_folder_was_synced(folder: Path) -> None:
     assert contents(lost) == {'ü>"(1': b'\x00\xff"' * 1000}
     assert contents(kept) == {"renamed": b'\x00\xff"' * 1000, "unnamed": b"its folder is not synced"}
     assert disk.unsynced() == 3
+
+
+def test_what_the_first_start_makes_survives(folder: Path) -> None:
+    world = folder / "world"
+    world.mkdir()
+    disk = Disk(world, lambda path: True)
+    for call in record(FIRST_START, world / "new" / "data", recording=folder / "recording"):
+        disk.play(call)
+    data = disk.fail(folder / "left", nothing) / "new" / "data"
+    assert {path.name for path in data.iterdir()} == {"bucket", "log", "token", "node"}
+    for name in ("token", "node"):
+        assert (data / name).read_bytes() == (world / "new" / "data" / name).read_bytes()
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -38,8 +38,11 @@ class DataDirectory:
         self.token_file = self.path / "token"
 
     def make(self) -> None:
-        """Create the directory and its parts. Raises OSError when the place does not allow it."""
+        """Create the directory, durably, and its parts. Raises OSError when the place does not allow it."""
+        missing = [level for level in (self.path, *self.path.parents) if not level.exists()]
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for level in missing:
+            _sync_folder(level.parent)
         for part in (self.bucket, self.logs):
             part.mkdir(mode=0o700, exist_ok=True)
 
@@ -97,7 +100,7 @@ def _json_object(text: bytes) -> dict[str, object]:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a 0600 file whole: by rename, so that no reader sees half of it."""
+    """Write a 0600 file whole: no reader sees half of it, also none after a power cut, and its name is kept."""
     temporary = path.with_name(path.name + ".new")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -106,6 +109,15 @@ def write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(descriptor)
     temporary.rename(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def process_start_time(pid: int) -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+from silkmill.runtime.datadir import write_private
+
 
 def node_id(data: Path) -> str:
     """The id in `<data>/node`; the first start makes it. Raises OSError."""
     path = data / "node"
     if not path.exists():
-        temporary = path.with_name("node.new")
-        temporary.write_text(f"{secrets.token_hex(8)}\n", encoding="ascii")
-        temporary.rename(path)
+        write_private(path, f"{secrets.token_hex(8)}\n")
     return path.read_text(encoding="ascii").strip()
 
 

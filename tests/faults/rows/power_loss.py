@@ -9,6 +9,7 @@ import random
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from tests.engine.server import Server, spider_folder, wait_for
 from tests.faults.board import Profile, Result, Row
-from tests.faults.chatter import Chatter, deploy_chatter, start_chatters
+from tests.faults.chatter import Chatter, check_complete, deploy_chatter, start_chatters
 from tests.faults.checker import Evidence
 from tests.faults.disk import NAMING, Disk
 from tests.faults.inodes import Some, everything, nothing
@@ -37,6 +38,8 @@ def power_loss(folder: Path, profile: Profile, result: Result) -> None:
         for told in _fail_at_each(load, points, chance, losses):
             losses.told += told
             result.passed()
+        if profile.full:
+            result.recovery_seconds.append(_goes_on(load, chance))
     assert losses.unsynced > 0 and losses.told > 0, losses
     result.figures = {
         "acknowledged lost": 0,
@@ -132,7 +135,7 @@ def _check_dishonest_disk(load: _Load) -> None:
     left = disk.fail(load.data.parent / "dishonest", nothing)
     try:
         check_recovered(left, told, load.chatters)
-    except (AssertionError, sqlite3.DatabaseError):
+    except (AssertionError, OSError, sqlite3.DatabaseError):
         return
     raise AssertionError("a disk that lost half of the work was found complete")
 
@@ -167,6 +170,24 @@ def _fail_at_each(load: _Load, points: list[int], chance: random.Random, losses:
     for call in load.calls[played:]:
         disk.play(call)
     _check_model(load, disk)
+
+
+def _goes_on(load: _Load, chance: random.Random) -> float:
+    """The engine starts on what a failure in the middle leaves, and finishes every task, some once more. The
+    answer: seconds until it is ready."""
+    disk, told = load.disk(), Told()
+    for call in load.calls[: len(load.calls) // 2]:
+        disk.play(call)
+        told.play(call)
+    left = disk.fail(load.data.parent / "goes-on", Some(chance))
+    began = time.monotonic()
+    with Server(left, max_runners=4) as server:
+        ready = time.monotonic() - began
+        attempts = {task_id: server.wait(task_id, "finished", seconds=120) for task_id in told.tasks}
+    for chatter in load.chatters:
+        if chatter.task_id in attempts:
+            check_complete(Evidence(left), chatter, attempts[chatter.task_id]["attempt"])
+    return ready
 
 
 def _check_model(load: _Load, disk: Disk) -> None:
