@@ -100,7 +100,7 @@ def _json_object(text: bytes) -> dict[str, object]:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a 0600 file whole: no reader sees half of it, also none after a power cut, and its name is kept."""
+    """Write a 0600 file whole: no reader sees half of it, not even after a power cut, and its name lasts."""
     temporary = path.with_name(path.name + ".new")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
