@@ -27,7 +27,7 @@ class Tasks:
     """Tasks with an open attempt are kept in memory as they were last committed by this process.
 
     So the steps of an attempt need no read. A value that another master has changed since costs a conflict
-    and a read: a refusal is never decided on a kept value alone."""
+    and a read: neither a refusal nor that nothing is to be done is decided on a kept value alone."""
 
     def __init__(self, store: Store, feed: Feed) -> None:
         self._store = store
@@ -66,14 +66,15 @@ class Tasks:
             task = kept or await self.get(task_id)
             try:
                 changed = decide(task)
-                if changed is None:
-                    return task
             except SilkmillError:
                 if kept is None:
                     raise
             else:
-                with suppress(Conflict):
-                    return await self._commit(self._store.swap, task, changed)
+                if changed is not None:
+                    with suppress(Conflict):
+                        return await self._commit(self._store.swap, task, changed)
+                elif kept is None:
+                    return task
             self._open.pop(task_id, None)
             kept = None
 

@@ -53,9 +53,11 @@ class LogUpkeep:
             structlog.get_logger().error("log.damaged", attempt=str(ref), error=str(error))
             return
         changed = await self._change(task.id, lambda task: _with_object(task, ref, name, now))
-        if not any(past.log_object == name for past in changed.history):
+        merged = _closed(changed, ref)
+        if merged is None or merged.log_object != name:
             await self._bucket.delete([name])  # another master was first
-        await self._store.delete_log_tail(ref, before=ALL_RECORDS)
+        if merged is not None and merged.log_object is not None:
+            await self._store.delete_log_tail(ref, before=ALL_RECORDS)
 
     async def _delete_leftovers(self, task: Task, closed: ClosedAttempt) -> None:
         ref = AttemptRef(task.id, closed.number)
@@ -80,14 +82,18 @@ async def _blocks(log: Log) -> AsyncIterator[tuple[int, bytes]]:
 
 
 def _with_object(task: Task, ref: AttemptRef, name: str, now: datetime) -> Task | None:
-    closed = next((past for past in task.history if past.number == ref.number), None)
+    closed = _closed(task, ref)
     if closed is None or closed.log_object is not None:
         return None
     return with_closed(task, replace(closed, log_object=name, merged_at=now))
 
 
 def _without_chunks(task: Task, ref: AttemptRef) -> Task | None:
-    closed = next((past for past in task.history if past.number == ref.number), None)
+    closed = _closed(task, ref)
     if closed is None or closed.chunks_deleted:
         return None
     return with_closed(task, replace(closed, chunks_deleted=True))
+
+
+def _closed(task: Task, ref: AttemptRef) -> ClosedAttempt | None:
+    return next((past for past in task.history if past.number == ref.number), None)
