@@ -66,6 +66,8 @@ class Dispatcher:
             session = random.choices(list(free), weights=list(free.values()))[0]
             task = self._ahead.pop()
             ref = AttemptRef(task.id, task.last_number + 1)
+            if self._workers.slots.is_claiming(ref):  # the queue was read before that was committed
+                continue
             self._workers.slots.take(session, ref)
             assign = Assign(self._workers.node(session).id, session, self._clock.now())
             claims.create_task(self._claim(task, ref, assign))
@@ -79,6 +81,7 @@ class Dispatcher:
             self._paused_until = self._clock.boottime() + PAUSE_SECONDS
             self._give_up(ref)
         else:
+            self._workers.slots.claimed(ref)
             await faults.point("dispatcher.after_claim")
             self._workers.push(assign.session, Offer(ref))
 

@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Iterable
 from functools import partial
 
+from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.events import Release
 from silkmill.domain.spider import SpiderConfig
 from silkmill.domain.states import Phase, State
@@ -63,6 +64,7 @@ class Recovery:
 
     async def tick(self) -> None:
         """Raises Unavailable."""
+        await self._tasks.tell_of_doubt()
         await self._release_due()
         await self._look_at_attempts()
         if self._intake.may_be_cut_short:
@@ -82,11 +84,20 @@ class Recovery:
         if boottime - self._looked_at > BLIND_SECONDS:
             self._stands, self._orphans = Watch(), Watch()
         present = await self._workers.present_sessions()
+        holding = self._workers.slots.held()
         attempts = await self._store.open_attempts()
+        self._free_slots_of_closed(holding, attempts)
         self._looked_at = boottime
         self._stands.keep_only(task.id for task in attempts)
         self._orphans.keep_only(task.id for task in attempts)
         await _all(self._look_at(task, present, boottime) for task in attempts)
+
+    def _free_slots_of_closed(self, holding: dict[AttemptRef, str], attempts: list[Task]) -> None:
+        """Normally the commit that closes an attempt frees its slot; of some commits the answer is lost."""
+        present = {(task.ref, task.attempt.session) for task in attempts if task.attempt}
+        for ref, session in holding.items():
+            if (ref, session) not in present:
+                self._workers.slots.free(ref)
 
     async def _look_at(self, task: Task, present: dict[str, str], boottime: float) -> None:
         stand = deadlines.stand_of(task)

@@ -25,6 +25,7 @@ class Slots:
     def __init__(self) -> None:
         self._agents: dict[str, _Agent] = {}
         self._holders: dict[str, tuple[AttemptRef, str]] = {}
+        self._claiming: set[AttemptRef] = set()
         self._watchers: list[Callable[[], None]] = []
 
     def watch(self, watcher: Callable[[], None]) -> None:
@@ -36,6 +37,7 @@ class Slots:
         self._agents[session] = _Agent(capacity)
         for ref in taken:
             self.take(session, ref)
+            self.claimed(ref)
         self._tell()
 
     def close(self, session: str) -> None:
@@ -43,6 +45,7 @@ class Slots:
         agent = self._agents.pop(session, None)
         for ref in agent.taken if agent else ():
             self._holders.pop(ref.task_id, None)
+            self._claiming.discard(ref)
 
     def free_by_session(self, boottime: float) -> dict[str, int]:
         """Free slots of every session that has any."""
@@ -50,8 +53,21 @@ class Slots:
         return {session: count for session, count in free.items() if count > 0}
 
     def take(self, session: str, ref: AttemptRef) -> None:
+        """For an attempt whose claim is on its way."""
         self._agents[session].taken.add(ref)
         self._holders[ref.task_id] = ref, session
+        self._claiming.add(ref)
+
+    def claimed(self, ref: AttemptRef) -> None:
+        """The claim is committed: from now on the attempt is open until it is closed."""
+        self._claiming.discard(ref)
+
+    def is_claiming(self, ref: AttemptRef) -> bool:
+        return ref in self._claiming
+
+    def held(self) -> dict[AttemptRef, str]:
+        """The sessions by the attempts that hold a slot and are known to have been claimed."""
+        return {ref: session for ref, session in self._holders.values() if ref not in self._claiming}
 
     def free(self, ref: AttemptRef) -> None:
         """The attempt's slot, if it holds one. A freed slot ends the doubt about the refused ones."""
@@ -77,6 +93,7 @@ class Slots:
         if holder != ref:
             return None
         del self._holders[ref.task_id]
+        self._claiming.discard(ref)
         self._agents[session].taken.discard(ref)
         return self._agents[session]
 

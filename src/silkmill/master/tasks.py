@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from itertools import count
+from typing import TypeVar
 
 from silkmill.domain.attempt import AttemptRef, Positions
 from silkmill.domain.errors import Ambiguous, BadInput, Conflict, NotFound, SilkmillError, Unavailable
@@ -20,7 +22,7 @@ Decide = Callable[[Task], Task | None]
 
 FULL_ID = 36
 SHORTEST_SUFFIX = 6
-_WRITES = 2  # the first, and one repeat of a write whose answer was lost
+Result = TypeVar("Result")
 
 
 class Tasks:
@@ -33,6 +35,7 @@ class Tasks:
         self._store = store
         self._feed = feed
         self._open: dict[str, Task] = {}
+        self._in_doubt = False
         # Random bits for every change would cost a system call each; a counter behind some is as unique.
         self._change_ids = map(f"{secrets.token_hex(8)}-{{:x}}".format, count())
 
@@ -86,13 +89,7 @@ class Tasks:
         """New tasks; those whose id exists already stay as they are. Raises Unavailable.
 
         `fresh`: none of them can exist, so they are published as they are given."""
-        for repeats_left in reversed(range(_WRITES)):
-            try:
-                await self._store.insert_tasks(tasks)
-                break
-            except Unavailable:
-                if not repeats_left:
-                    raise
+        await self._answered(lambda: self._store.insert_tasks(tasks))
         for hint in map(TaskChanged, tasks) if fresh else [Resync()]:
             self._feed.publish(hint)
 
@@ -117,19 +114,40 @@ class Tasks:
         if task and task.attempt and task.attempt.number == ref.number:
             self._open[ref.task_id] = _at_furthest(task, positions)
 
+    async def tell_of_doubt(self) -> None:
+        """After a write whose answer was lost nobody has heard what it changed: now all look again.
+
+        Raises Unavailable."""
+        if self._in_doubt:
+            self._in_doubt = False
+            try:
+                await self._store.ping()  # every write before this one has been made or refused
+            except Unavailable:
+                self._in_doubt = True
+                raise
+            self._feed.publish(Resync())
+
     async def _commit(self, write: Callable[[Task, Task], Awaitable[Task]], old: Task, new: Task) -> Task:
         new = with_fields(new, change_id=next(self._change_ids))
-        for repeats_left in reversed(range(_WRITES)):
-            try:
-                stored = await write(old, new)
-                break
-            except Unavailable:
-                if not repeats_left:
-                    self._open.pop(old.id, None)
-                    raise
+        try:
+            stored = await self._answered(lambda: write(old, new))
+        except (Unavailable, asyncio.CancelledError):
+            self._open.pop(old.id, None)
+            raise
         self._keep(stored)
         self._feed.publish(TaskChanged(stored))
         return stored
+
+    async def _answered(self, write: Callable[[], Awaitable[Result]]) -> Result:
+        """A write, once more if its answer was lost. Whatever nobody waits for to the end is in doubt."""
+        try:
+            try:
+                return await write()
+            except Unavailable:
+                return await write()
+        except (Unavailable, asyncio.CancelledError):
+            self._in_doubt = True
+            raise
 
     def _keep(self, task: Task | None) -> Task | None:
         if task is None:

@@ -231,6 +231,28 @@ def test_a_hint_from_before_the_claim_frees_no_slot() -> None:
     assert slots.free_by_session(0.0) == {"session-1": 1}
 
 
+async def test_a_task_whose_claim_is_on_its_way_is_not_claimed_again(rig: Rig, agent: Agent) -> None:
+    await rig.submit()
+    faults.arm("store.before_commit=pause:0.2")
+    first = asyncio.create_task(rig.dispatcher.tick())
+    await asyncio.sleep(0)
+    rig.clock.pass_time(5)  # then the queue is read anew
+    await asyncio.gather(first, rig.dispatcher.tick())
+    assert len(await offers(agent)) == 1
+    assert rig.workers.slots.free_by_session(rig.clock.boottime()) == {agent.session: 1}
+
+
+def test_the_end_of_a_session_leaves_nothing_behind() -> None:
+    slots = Slots()
+    slots.open("session-1", 2, [AttemptRef("task-1", 1)])
+    slots.take("session-1", AttemptRef("task-2", 1))
+    slots.close("session-1")
+    slots.free(AttemptRef("task-1", 1))
+    slots.free(AttemptRef("task-2", 1))
+    assert (slots.held(), slots.free_by_session(0.0)) == ({}, {})
+    assert not slots.is_claiming(AttemptRef("task-2", 1))
+
+
 class TestLookAhead:
     async def test_what_is_committed_during_a_read_is_not_missed(self, rig: Rig) -> None:
         ahead = lookahead.LookAhead()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from silkmill.domain.errors import StaleAttempt, StaleSession, Unavailable
 from silkmill.domain.outcome import ErrorClass
 from silkmill.domain.states import Phase, State
 from silkmill.domain.task import Task
+from silkmill.master.feed import Resync
 from silkmill.runtime import faults
 from support.master_rig import Agent, Rig
 
@@ -347,6 +349,72 @@ class TestRelease:
         assert (await rig.cancel.request(ref.task_id)).state is State.CANCELLED
         await watch(rig, 20)
         assert (await rig.task(ref.task_id)).state is State.CANCELLED
+
+
+class TestLostAnswers:
+    """Changes that were committed, though nobody has heard of it: their writer repeats, or is gone."""
+
+    @pytest.fixture
+    async def agent(self, rig: Rig) -> Agent:
+        agent = Agent(rig, max_runners=1)
+        await agent.register()
+        return agent
+
+    async def test_the_slot_of_a_closed_attempt_is_used_again(self, rig: Rig, agent: Agent) -> None:
+        await rig.submit()
+        ref = await agent.offered()
+        second = await rig.submit()
+        faults.arm("store.after_commit=error*2")
+        with pytest.raises(Unavailable):
+            await rig.cancel.request(ref.task_id)
+        with pytest.raises(StaleAttempt):
+            await rig.link.accept(agent.session, ref)
+        assert rig.workers.slots.free_by_session(rig.clock.boottime()) == {}
+        await rig.recovery.tick()
+        assert rig.workers.slots.free_by_session(rig.clock.boottime()) == {agent.session: 1}
+        assert (await agent.offered()).task_id == second.id
+
+    async def test_whoever_waits_for_the_end_is_told_to_look(self, rig: Rig, agent: Agent) -> None:
+        ref = await agent.running()
+        with rig.feed.subscribe() as hints:
+            faults.arm("store.after_commit=error*2")
+            with pytest.raises(Unavailable):
+                await agent.finish(ref)
+            await agent.finish(ref)
+            assert (await rig.task(ref.task_id)).state is State.FINISHED
+            await rig.recovery.tick()
+            assert await asyncio.wait_for(anext(aiter(hints)), 1) == Resync()
+
+    async def test_also_when_the_writer_was_cut(self, rig: Rig, agent: Agent) -> None:
+        ref = await agent.running()
+        faults.arm("store.after_commit=pause:0.05")
+        with rig.feed.subscribe() as hints:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(agent.finish(ref), 0.01)
+            await rig.recovery.tick()
+            assert await asyncio.wait_for(anext(aiter(hints)), 1) == Resync()
+
+    async def test_doubt_lasts_until_the_store_takes_writes(self, rig: Rig, agent: Agent) -> None:
+        ref = await agent.running()
+        with rig.feed.subscribe() as hints:
+            faults.arm("store.before_commit=error*3")
+            with pytest.raises(Unavailable):
+                await agent.finish(ref)
+            with pytest.raises(Unavailable):
+                await rig.recovery.tick()
+            await rig.recovery.tick()
+            assert await asyncio.wait_for(anext(aiter(hints)), 1) == Resync()
+
+    async def test_a_claim_on_its_way_keeps_its_slot(self, rig: Rig, agent: Agent) -> None:
+        await rig.submit()
+        faults.arm("store.before_commit=pause:0.05")
+        claim = asyncio.create_task(rig.dispatcher.tick())
+        await asyncio.sleep(0.01)
+        await rig.recovery.tick()
+        assert rig.workers.slots.free_by_session(rig.clock.boottime()) == {}
+        await claim
+        await rig.recovery.tick()
+        assert rig.workers.slots.free_by_session(rig.clock.boottime()) == {}
 
 
 async def test_two_masters_may_recover_at_once(rig: Rig, agent: Agent) -> None:
