@@ -157,7 +157,7 @@ def convert(name: str, type_name: str, value: Any) -> Any:
     """A value as a parameter of that type: itself, or made from its text. Raises BadInput."""
     try:
         return _CONVERT[type_name](value)
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         raise BadInput(
             f"{value!r} is not {type_name}",
             field=f"params.{name}",
@@ -211,7 +211,12 @@ def _render(argument: str, params: dict[str, Any]) -> str:
             )
         return text_of(params[name])
 
-    return _PLACE.sub(replacement, argument)
+    rendered = _PLACE.sub(replacement, argument)
+    if "\0" in rendered:
+        raise BadInput(
+            f"the argument {rendered!r} holds a NUL byte", field="params", remedy="no program can take it"
+        )
+    return rendered
 
 
 def text_of(value: Any) -> str:

@@ -37,7 +37,7 @@ def parse_spider_toml(text: str, *, file: str) -> SpiderConfig:
     """Raises BadInput, which names the file, the key and what to do about it."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also a number of 5,000 digits, a thousand brackets
         raise BadInput(f"{file}: {error}", field=file, remedy="correct the TOML syntax") from None
     top = TomlTable(document, file, "", TOP_KEYS)
     _refuse_later_keys(top)

@@ -11,6 +11,10 @@ from silkmill.domain.units import duration_seconds, size_bytes
 
 Value = TypeVar("Value")
 
+LONGEST_SECONDS = 3650 * 86400.0
+LARGEST = (1 << 63) - 1
+"""Beyond these, times cannot be added up and numbers cannot be stored."""
+
 
 class TomlTable:
     """One table of the file: every key of it is known, every value has its type."""
@@ -40,11 +44,10 @@ class TomlTable:
             self.refuse(key, f"is {value!r}", f"use one of {', '.join(choices)}")
         return value
 
-    def whole(self, key: str, default: int, *, lowest: int = 0, highest: int | None = None) -> int:
+    def whole(self, key: str, default: int, *, lowest: int = 0, highest: int = LARGEST) -> int:
         value: int = self._checked(key, default, int, "a whole number")
-        if value < lowest or (highest is not None and value > highest):
-            span = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
-            self.refuse(key, f"is {value}", f"give {span}")
+        if not lowest <= value <= highest:
+            self.refuse(key, f"is {value}", f"give {lowest} to {highest}")
         return value
 
     def number(self, key: str, default: float, *, highest: float) -> float:
@@ -54,10 +57,16 @@ class TomlTable:
         return value
 
     def duration(self, key: str, default: str) -> float:
-        return self._quantity(key, default, duration_seconds, "a duration such as 90s, 15m or 2h")
+        seconds = self._quantity(key, default, duration_seconds, "a duration such as 90s, 15m or 2h")
+        if seconds > LONGEST_SECONDS:
+            self.refuse(key, f"is {self.text(key)!r}", "give at most 3650d")
+        return seconds
 
     def size(self, key: str, default: str) -> int:
-        return self._quantity(key, default, size_bytes, "a size such as 512MiB or 1GiB")
+        size = self._quantity(key, default, size_bytes, "a size such as 512MiB or 1GiB")
+        if size > LARGEST:
+            self.refuse(key, f"is {self.text(key)!r}", "give less than 8388608TiB")
+        return size
 
     def table(self, key: str, known: list[str] | None) -> TomlTable:
         values = self._checked(key, {}, dict, "a table")

@@ -52,7 +52,7 @@ def overdue_preparation(
 ) -> Task | None:
     """Preparation that takes longer than limits.prepare has failed."""
     limit = config.limits.prepare_seconds
-    if stood < limit:
+    if not limit or stood < limit:
         return None
     reason = f"preparation took longer than limits.prepare ({limit:g} s)"
     verdict = Verdict("never_started", reason, ErrorClass.SYSTEM)

@@ -62,12 +62,7 @@ class Deploy:
 
         `project` None: as spider.toml says. Raises BadInput for a bad path, spider.toml or missing blob."""
         _check_paths(files)
-        if absent := await self.missing(entry.sha256 for entry in files):
-            raise BadInput(
-                f"{len(absent)} files are not uploaded, {absent[0]} first",
-                field="files",
-                remedy="upload them",
-            )
+        await self._check_blobs(files)
         config = await self._config(project, files)
         version = Version(
             id=version_id(config.project, tuple(files)),
@@ -83,6 +78,23 @@ class Deploy:
         for name in version.spiders:
             await self._point(Spider(version.project, name, version.id))
         return version
+
+    async def _check_blobs(self, files: Sequence[FileEntry]) -> None:
+        """Every file is uploaded, and as long as its entry says: by that a worker copies it."""
+        if absent := await self.missing(entry.sha256 for entry in files):
+            raise BadInput(
+                f"{len(absent)} files are not uploaded, {absent[0]} first",
+                field="files",
+                remedy="upload them",
+            )
+        for entry in files:
+            stored = await self._store.record(Blob, entry.sha256)
+            if stored is not None and stored.value.size != entry.size:
+                raise BadInput(
+                    f"{entry.path!r} has {stored.value.size} bytes, not {entry.size}",
+                    field="files",
+                    remedy="read the folder again",
+                )
 
     async def _config(self, project: str | None, files: Sequence[FileEntry]) -> SpiderConfig:
         manifest = next((entry for entry in files if entry.path == MANIFEST), None)

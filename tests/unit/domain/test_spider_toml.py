@@ -183,6 +183,12 @@ def test_an_unknown_key_names_the_nearest_known_one(line: str, key: str, nearest
         SMALL + '[ipc_stdin]\nmode = "closed"',
         SMALL + "name = 'twice'",
         "this is not toml",
+        SMALL + "priority = " + "9" * 5000,
+        SMALL + "tags = " + "[" * 5000,
+        SMALL + "[limits]\nitems = 9223372036854775808",
+        SMALL + '[limits]\nlog = "8388608TiB"',
+        SMALL + '[limits]\nprepare = "3651d"',
+        SMALL + '[retry]\nbackoff = "999999999999d"\nbackoff_max = "999999999999d"',
         SMALL + '\n[placement]\nmode = "some"',
     ],
 )

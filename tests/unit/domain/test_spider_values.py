@@ -59,6 +59,12 @@ def test_a_placeholder_without_a_value_is_refused() -> None:
     assert refusal.value.remedy
 
 
+def test_a_nul_byte_is_refused_before_it_is_a_task() -> None:
+    with pytest.raises(BadInput, match="NUL") as refusal:
+        render_command(config("{day}"), {"day": "a\0b"})
+    assert refusal.value.remedy
+
+
 def test_a_command_is_split_like_a_shell_would_without_one() -> None:
     assert split_command("python 'my main.py' --x=\"a b\" $HOME") == (
         "python",
@@ -104,6 +110,7 @@ def test_given_values_are_converted(kind: str, given: Any, value: Any) -> None:
         (Param("int"), {"x": True}),
         (Param("float"), {"x": "nan"}),
         (Param("float"), {"x": "much"}),
+        (Param("float"), {"x": 10**400}),
         (Param("bool"), {"x": "perhaps"}),
         (Param("str"), {"x": ["a"]}),
         (Param("str"), {"x": {"a": 1}}),

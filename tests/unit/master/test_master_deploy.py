@@ -107,6 +107,13 @@ class TestVersions:
                 await rig.deploy.create_version(None, [bad])
         assert len(await rig.store.records(Version)) == 1
 
+    async def test_a_file_is_as_long_as_its_entry_says(self, rig: Rig) -> None:
+        main = await entry(rig, "main.py", b"print()")
+        for size in (len(b"print()") - 1, len(b"print()") + 1):
+            wrong = FileEntry("main.py", main.sha256, size)
+            with pytest.raises(BadInput, match=r"'main\.py' has 7 bytes"):
+                await rig.deploy.create_version(None, [await manifest(rig), wrong])
+
     async def test_files_must_be_uploaded_first(self, rig: Rig) -> None:
         absent = FileEntry("a", sha(b"absent"), 6)
         with pytest.raises(BadInput, match="1 files are not uploaded"):

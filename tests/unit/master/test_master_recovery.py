@@ -133,6 +133,13 @@ class TestPreparing:
         assert task.reason == "preparation took longer than limits.prepare (20 s)"
         assert task.history[0].error_class == "system"
 
+    async def test_no_limit_is_no_deadline(self, rig: Rig, agent: Agent) -> None:
+        await rig.deploy_spider('name = "news"\ncommand = "x"\n[limits]\nprepare = "0s"\n')
+        await rig.submit()
+        ref = (await agent.accepted()).ref
+        await watch(rig, 30)
+        assert (await rig.task(ref.task_id)).row[1] is Phase.PREPARING
+
     async def test_the_third_time_it_is_an_error(self, rig: Rig, agent: Agent, ref: AttemptRef) -> None:
         await watch(rig, 20)
         for _ in range(2):
