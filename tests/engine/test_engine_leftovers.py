@@ -1,0 +1,101 @@
+"""Thousands of small tasks leave no file, descriptor, process or cgroup behind.
+
+1,000 of them, or 10,000 with SILKMILL_TEST_FULL=1."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.engine.server import Server, descendants, spider_folder, wait_for
+
+COUNT = 10_000 if os.environ.get("SILKMILL_TEST_FULL") == "1" else 1_000
+WARM_UP = 40
+SLOTS = 4
+SPARES, MOST_SPARES = "cache/released", 16
+"""Empty directories that wait for the next attempts."""
+
+
+@pytest.mark.slow
+def test_small_tasks_leave_nothing_behind(tmp_path: Path) -> None:
+    with Server(tmp_path / "data", max_runners=SLOTS) as server:
+        server.deploy(spider_folder(tmp_path, "tiny", "", "", "echo ran"))
+        run_all(server, WARM_UP)
+        before = wait_for(lambda: settled(server), "the engine to be idle")
+        run_all(server, COUNT)
+        wait_for_same(server, before)
+        assert len(list((server.data / SPARES).iterdir())) <= MOST_SPARES
+
+
+def run_all(server: Server, count: int) -> None:
+    ids = server.submit_many([{"spider": "tiny"}] * count)
+    wait_for(lambda: is_idle(server), f"{count} tasks to end", seconds=60 + count / 20)
+    assert {server.task(task_id)["state"] for task_id in ids[:: count // 10]} == {"finished"}
+
+
+def is_idle(server: Server) -> bool:
+    return not server.call("GET", "/tasks?state=created&state=pending&state=running&limit=1")["tasks"]
+
+
+def settled(server: Server) -> dict[str, Any] | None:
+    held = holdings(server)
+    return held if not held["attempts"] and held["runners"] == SLOTS else None
+
+
+def wait_for_same(server: Server, before: dict[str, Any]) -> None:
+    """The last bits are released after a task's end."""
+    last: dict[str, Any] = {}
+
+    def same() -> bool:
+        now = holdings(server)
+        last.clear()
+        last.update({name: (before[name], now[name]) for name in now if now[name] != before[name]})
+        return not last
+
+    try:
+        wait_for(same, "what is held to be as before")
+    except AssertionError:
+        raise AssertionError(f"held before and after: {last}") from None
+
+
+def holdings(server: Server) -> dict[str, Any]:
+    """What the engine holds on this machine; counts where names change with every runner process."""
+    runners = server.runners()
+    groups = {Path(facts["cgroup"]).parent for facts in runners.values() if facts["cgroup"]}
+    sockets = {Path(facts["socket"]).parent for facts in runners.values()}
+    return {
+        "runners": len(runners),
+        "descriptors of up": descriptors(server.pid),
+        "descriptors of runners": sum(descriptors(facts["pid"]) for facts in runners.values()),
+        "processes below runners": sum(len(descendants(facts["pid"])) for facts in runners.values()),
+        "processes below up": len(descendants(server.pid)),
+        "groups": sum(path.is_dir() for base in groups for path in base.iterdir()),
+        "sockets": sum(1 for folder in sockets for _ in folder.iterdir()),
+        "attempts": [path.name for path in (server.data / "attempts").iterdir()],
+        "bucket": sum(path.is_file() for path in (server.data / "bucket").rglob("*")),
+        "files": sorted(other_files(server.data)),
+        "files of released attempts": sum(path.is_file() for path in (server.data / SPARES).rglob("*")),
+    }
+
+
+def descriptors(pid: int) -> int:
+    """Open files but those of the database, of which each reading thread has its own, and connections."""
+    count = 0
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            name = path.readlink().name
+        except OSError:
+            continue
+        count += not name.startswith(("silkmill.db", "socket:"))
+    return count
+
+
+def other_files(data: Path) -> Iterator[str]:
+    """Those outside of the folders that are counted on their own."""
+    for path in data.rglob("*"):
+        name = path.relative_to(data).as_posix()
+        if not name.startswith(("attempts/", "bucket/", f"{SPARES}/")):
+            yield name
