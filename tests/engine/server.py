@@ -258,12 +258,12 @@ def start_time(pid: int) -> int:
 
 def descendants(pid: int) -> list[int]:
     children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    for other in _all_pids():
         try:
-            fields = stat.read_bytes().rpartition(b")")[2].split()
+            fields = Path(f"/proc/{other}/stat").read_bytes().rpartition(b")")[2].split()
         except OSError:
             continue
-        children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+        children.setdefault(int(fields[1]), []).append(other)
     found, queue = [], [pid]
     while queue:
         for child in children.get(queue.pop(), []):
@@ -275,10 +275,15 @@ def descendants(pid: int) -> list[int]:
 def marked(marker: str) -> list[int]:
     """Living processes whose environment holds the marker."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
+    for pid in _all_pids():
         try:
-            if marker.encode() in path.read_bytes():
-                found.append(int(path.parent.name))
+            if marker.encode() in Path(f"/proc/{pid}/environ").read_bytes():
+                found.append(pid)
         except OSError:
             continue
     return found
+
+
+def _all_pids() -> list[int]:
+    """Not by a glob: it looks at each entry, and fails on a process that ends meanwhile."""
+    return [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()]
