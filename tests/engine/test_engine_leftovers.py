@@ -75,10 +75,15 @@ def holdings(server: Server) -> dict[str, Any]:
         "groups": sum(path.is_dir() for base in groups for path in base.iterdir()),
         "sockets": sum(1 for folder in sockets for _ in folder.iterdir()),
         "attempts": [path.name for path in (server.data / "attempts").iterdir()],
-        "bucket": sum(path.is_file() for path in (server.data / "bucket").rglob("*")),
+        "objects": sum(path.is_file() for path in objects(server.data)),
         "files": sorted(other_files(server.data)),
         "files of released attempts": sum(path.is_file() for path in (server.data / SPARES).rglob("*")),
     }
+
+
+def objects(data: Path) -> Iterator[Path]:
+    """Of the bucket, but for the body of each bulk submission."""
+    return (path for path in (data / "bucket").rglob("*") if path.parent.name != "groups")
 
 
 def descriptors(pid: int) -> int:
