@@ -27,6 +27,7 @@ from tests.faults.trace import Call, moments, recorder, wait_recorded
 
 LOUD_SECONDS, LOUD_RATE = 5.0, 5000
 """More than 1 MiB of log: chunks come to the bucket, and a merged object."""
+LASTING = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-journal", "token", "token.new", "node", "node.new")
 
 
 def power_loss(folder: Path, profile: Profile, result: Result) -> None:
@@ -70,8 +71,8 @@ class _Load:
 
 
 def _is_modelled(path: Path) -> bool:
-    """The database with its log and journal, and the bucket. The `-shm` file is memory: it goes with it."""
-    return path.parts[0] == "bucket" or path.name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-journal")
+    """The bucket, and what else must last. Not the `-shm` of the database: whoever opens it next makes it."""
+    return path.parts[0] in ("bucket", *LASTING)
 
 
 def _record(folder: Path) -> _Load:
