@@ -47,6 +47,8 @@ def parse_needle(expression: str) -> Needle:
         raise _bad_expression(
             str(error), "put a backslash before .^$*+?{}[]\\|() to mean them literally"
         ) from None
+    except (RecursionError, OverflowError):
+        raise _bad_expression("it is too deep, or repeats something too often", "search for less") from None
 
 
 async def search(log: Log, needle: Needle, start: int, stream: bytes | None) -> AsyncIterator[Hit]:
