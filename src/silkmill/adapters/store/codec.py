@@ -18,7 +18,7 @@ Field = str | int | None
 POSITIONS = ("log_offset", "items_offset", "items_count")
 """The fields of `Positions`, in its order."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _decoders: dict[object, msgspec.json.Decoder[Any]] = {}
 _encoder = msgspec.json.Encoder()
@@ -75,7 +75,7 @@ def kind_name(kind: type[object]) -> str:
 
 def microseconds(at: datetime) -> int:
     """Since 1970, exact; datetimes are compared as integers."""
-    return (at - _EPOCH) // _MICROSECOND
+    return (at - EPOCH) // _MICROSECOND
 
 
 def optional_microseconds(at: datetime | None) -> int | None:
@@ -83,4 +83,4 @@ def optional_microseconds(at: datetime | None) -> int | None:
 
 
 def from_microseconds(count: int) -> datetime:
-    return _EPOCH + count * _MICROSECOND
+    return EPOCH + count * _MICROSECOND

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, l
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 
-from silkmill.adapters.store.codec import POSITIONS, microseconds
+from silkmill.adapters.store.codec import EPOCH, POSITIONS, microseconds
 from silkmill.adapters.store.tables import items, log_tail, pulse, records, task_tags, tasks
 from silkmill.domain.ids import uuid7
 from silkmill.ports.store import TaskFilter
@@ -112,7 +112,7 @@ def _matching(where: TaskFilter) -> list[ColumnElement[bool]]:
         conditions.append(tasks.c.id.in_(tagged))
     if where.since is not None:
         # Ids are by time: the condition on the id lets SQLite stop early, the other one is exact.
-        conditions.append(tasks.c.id >= uuid7(where.since, bytes(10)))
+        conditions.append(tasks.c.id >= uuid7(max(where.since, EPOCH), bytes(10)))
         conditions.append(tasks.c.created_at >= microseconds(where.since))
     if where.id_suffix is not None:
         start = where.id_suffix[::-1]
