@@ -36,7 +36,7 @@ async def page(
     spider: str | None = None,
     tag: str | None = None,
     since: datetime | None = None,
-    cursor: str | None = None,
+    cursor: Annotated[str | None, Query(pattern="^[0-9a-f-]{36}$")] = None,
     limit: Annotated[int, Query(ge=1, le=PAGE)] = 50,
 ) -> Response:
     """Newest first; `next` is the cursor of the following page, null on the last one."""
