@@ -13,6 +13,7 @@ import pytest
 from runner_driver import Attempt, RunnerDriver, wait_until
 
 from silkmill.protocol import attemptdir, logframe
+from silkmill.runner.outcome import OutcomeFile, blank_outcome
 
 MIB = 1 << 20
 LINES = """
@@ -209,6 +210,23 @@ def test_no_room_for_an_outcome_is_a_refusal(runner: RunnerDriver, small_disk: P
     assert "No space left" in runner.wait_event("refused")["why"]
     (small_disk / "filler").unlink()
     assert runner.run(["true"]).outcome()["exit_code"] == 0
+
+
+@pytest.mark.root
+def test_an_outcome_longer_than_its_reserve_waits_for_room(small_disk: Path) -> None:
+    file = OutcomeFile(str(small_disk))
+    outcome = blank_outcome() | {"traceback": "x" * 60_000}
+    filler = (small_disk / "filler").open("wb", buffering=0)
+    with filler, pytest.raises(OSError, match="No space left"):
+        while True:
+            filler.write(b"0" * 4096)
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space left"):
+            file.write(outcome)  # type: ignore[arg-type]
+        assert attemptdir.read_outcome(str(small_disk)) is None
+    (small_disk / "filler").unlink()
+    file.write(outcome)  # type: ignore[arg-type]
+    assert attemptdir.read_outcome(str(small_disk)) == outcome
 
 
 def test_a_line_of_100_mb_takes_little_memory(runner: RunnerDriver) -> None:

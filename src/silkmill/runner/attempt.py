@@ -16,7 +16,7 @@ from silkmill.runner.progress import Progress
 from silkmill.runner.recorder import Recorder
 from silkmill.runner.spawn import spawn
 from silkmill.runner.spawn_error import SpawnError
-from silkmill.runner.spool import RESERVE_BYTES, RETRY_SECONDS, Spool
+from silkmill.runner.spool import MEDDLED, RESERVE_BYTES, RETRY_SECONDS, Spool
 from silkmill.runner.status import StatusFile
 from silkmill.runner.stopping import ASK_SECONDS, Stopping
 from silkmill.runner.streams import Streams
@@ -146,6 +146,9 @@ class Attempt:
     def _enforce_limits(self, now: float) -> None:
         if self.phase != "executing" or self._stopping.begun:
             return
+        if self._spool.lost:
+            self._stop("the attempt's directory is gone", force=True)
+            return
         limit = "items" if self._recorder.items_limit_reached else self._limits.exceeded(now)
         if limit:
             self._outcome["limit"] = limit
@@ -200,13 +203,23 @@ class Attempt:
         )
         self._status.write()
         try:
-            self._outcome_file.write(self._outcome)
+            self._leave_outcome()
         except OSError:
             self._retry_at = now + RETRY_SECONDS
             return False
         self._streams.close()
         self.done = True
         return True
+
+    def _leave_outcome(self) -> None:
+        """Not where words were lost: without an outcome the agent knows that the attempt is lost."""
+        if not self._spool.lost:
+            try:
+                self._outcome_file.write(self._outcome)
+                return
+            except MEDDLED:
+                self._spool.lost = True
+        self._outcome_file.close()
 
     def _note(self, text: str, now: float) -> None:
         self._streams.note(iter([("log", system_line(text, time.time_ns()), 0)]), now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from silkmill.protocol.attemptdir import OUTCOME_FILE, encode
@@ -28,14 +29,19 @@ class OutcomeFile:
             raise
 
     def write(self, outcome: Outcome) -> None:
+        """Raises OSError; a repeat writes all of it again."""
         data = encode(outcome)
-        os.pwrite(self._descriptor, data, 0)
+        if os.pwrite(self._descriptor, data, 0) < len(data):  # beyond what was reserved
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
         os.ftruncate(self._descriptor, len(data))
-        os.close(self._descriptor)
         os.rename(f"{self._path}.new", self._path)
+        self.close()
+
+    def close(self) -> None:
+        os.close(self._descriptor)
 
     def discard(self) -> None:
-        os.close(self._descriptor)
+        self.close()
         os.unlink(f"{self._path}.new")
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Piece = tuple[Stream, bytes, int]
 
 RETRY_SECONDS = 0.1
+MEDDLED = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)
+"""No disk recovers from these: the spider, or somebody else, has changed the attempt's directory."""
 RESERVE_BYTES = 8 * 1024 * 1024  # beyond the limit, for the rest of a spider that is being stopped
 
 
@@ -66,7 +68,9 @@ class SegmentWriter:
 
 
 class Spool:
-    """Two streams and the pieces that wait for them. `limit` is in bytes on disk, 0 for none."""
+    """Two streams and the pieces that wait for them. `limit` is in bytes on disk, 0 for none.
+
+    `lost`: the directory cannot take them any more, and nobody will read what is said from then on."""
 
     def __init__(self, directory: str, limit: int) -> None:
         # Only closed segments can be unlinked, so those of a small spool are smaller than the spool.
@@ -74,6 +78,7 @@ class Spool:
         self.log = SegmentWriter(directory, "log", segment_bytes)
         self.items = SegmentWriter(directory, "items", segment_bytes)
         self.items_count = 0
+        self.lost = False
         self._limit = limit
         self._waiting: deque[Iterator[Piece]] = deque()
         self._piece: Piece | None = None
@@ -82,7 +87,8 @@ class Spool:
 
     def add(self, pieces: Iterator[Piece]) -> None:
         """Queue pieces; they are made only when they can be written, so that little is held in memory."""
-        self._waiting.append(pieces)
+        if not self.lost:
+            self._waiting.append(pieces)
 
     def pump(self, now: float) -> None:
         """Write what waits, until it is done or the disk refuses; then again after a tenth of a second."""
@@ -92,6 +98,10 @@ class Spool:
         try:
             while self._next_piece():
                 self._write_piece()
+        except MEDDLED:
+            self.lost = True
+            self._waiting.clear()
+            self._piece = None
         except OSError:  # ENOSPC, EDQUOT, EIO: the disk may recover, and the spider's words exist only here
             self._retry_at = now + RETRY_SECONDS
 
