@@ -14,7 +14,7 @@ from worker_master import FakeMaster, Stored
 
 from silkmill.domain.spider import Limits
 from silkmill.ports.link import CancelOrder
-from silkmill.worker import ending, lost
+from silkmill.worker import ending, lost, runner
 
 STUBBORN = """
 import os, signal, subprocess, sys, time
@@ -76,6 +76,32 @@ async def test_force_overtakes_the_grace(worker: WorkerDriver, master: FakeMaste
     master.cancel(stored, force=True)
     await ended(stored)
     assert processes_of(marker) == []
+
+
+async def test_a_cancel_ends_the_spider_of_a_frozen_runner(
+    worker: WorkerDriver, master: FakeMaster, marker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_DEAF_SECONDS", 0.5)
+    freezing = "import os, signal, time\nos.kill(os.getppid(), signal.SIGSTOP)\ntime.sleep(600)"
+    stored = master.offer([sys.executable, "-c", freezing], env={"MARKER": marker})
+    await wait_until(lambda: processes_of(marker), "the spider to run")
+    master.cancel(stored)
+    await ended(stored)
+    assert processes_of(marker) == []
+    assert stored.facts is not None and stored.facts.lost and stored.facts.verified
+    again = (await ended(master.offer(["true"]))).facts
+    assert again is not None and again.exit_code == 0, "the slot works again"
+
+
+async def test_a_runner_that_answers_is_given_its_grace(
+    worker: WorkerDriver, master: FakeMaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_DEAF_SECONDS", 0.2)
+    stored = master.offer([sys.executable, "-u", "-c", STUBBORN], limits=Limits(grace_seconds=1.0))
+    await wait_until(lambda: b"ready" in stored.log, "the spider to run")
+    master.cancel(stored)
+    await ended(stored)
+    assert stored.facts is not None and stored.facts.cancelled and not stored.facts.lost
 
 
 async def test_a_cancel_that_only_heartbeats_tell_is_heard(data: Path, master: FakeMaster) -> None:

@@ -6,9 +6,15 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import structlog
+
 from silkmill.worker.execution import End, Execution
 from silkmill.worker.runner_link import HELLO, Event, Hello, RunnerLink
 from silkmill.worker.runner_process import RunnerProcess, spider_of
+
+_log = structlog.get_logger(__name__)
+_DEAF_SECONDS = 30.0
+"""A runner that is told to stop its spider and says nothing for so long is frozen or broken."""
 
 
 class Runner:
@@ -22,6 +28,7 @@ class Runner:
         self._connecting = asyncio.Lock()  # a second connection would hang up the first
         self._execution: Execution | None = None
         self._cancel: bool | None = None
+        self._hellos = 0
         self.gone = asyncio.Event()
         asyncio.get_running_loop().add_reader(process.pidfd, self._died)
 
@@ -37,6 +44,7 @@ class Runner:
                 self._hello = await link.open(self.process.socket, lambda: self.process.alive)
                 self._link = link
                 self._compare(self._hello)
+                self._pass_on_cancel()
             return self._hello
 
     def run(self, execution: Execution) -> None:
@@ -49,9 +57,15 @@ class Runner:
         self._send(HELLO)  # it may have let go of it since it was asked
 
     def cancel(self, *, force: bool) -> None:
-        """Stop the spider; said again to a runner that could not be reached."""
+        """Stop the spider; said again to a runner that could not be reached.
+
+        One that does not even answer is killed, and its spider with it: nothing may outlive a cancel."""
         self._cancel = force
-        self._send({"op": "cancel", "force": force})
+        self._pass_on_cancel()
+        self._send(HELLO)
+        asyncio.get_running_loop().call_later(
+            _DEAF_SECONDS, self._kill_if_deaf, self._execution, self._hellos
+        )
 
     def retire(self) -> None:
         self._send({"op": "retire"})
@@ -69,6 +83,15 @@ class Runner:
         execution.handed_over = True
         self._execution = execution
         self._cancel = None
+
+    def _pass_on_cancel(self) -> None:
+        if self._cancel is not None:
+            self._send({"op": "cancel", "force": self._cancel})
+
+    def _kill_if_deaf(self, execution: Execution | None, hellos: int) -> None:
+        if execution is not None and self._execution is execution and self._hellos == hellos:
+            _log.warning("a runner does not answer to a cancel, killing it", pid=self.process.pid)
+            self.process.kill()
 
     def _send(self, operation: dict[str, object]) -> None:
         if self._link is not None:
@@ -95,6 +118,7 @@ class Runner:
 
     def _compare(self, hello: Hello) -> None:
         """After a lost connection events may be missing; what matters is told by `hello` and by the files."""
+        self._hellos += 1
         execution = self._execution
         if execution is None:
             return
@@ -102,8 +126,6 @@ class Runner:
             self._let_go(End.GONE)
             return
         execution.main_process_ended = hello.phase == "completing"
-        if self._cancel is not None:
-            self.cancel(force=self._cancel)
         pid = spider_of(self.process.pid)
         if pid is not None and not execution.started:
             execution.has_started(pid, datetime.now(UTC))
