@@ -78,13 +78,17 @@ async def test_force_overtakes_the_grace(worker: WorkerDriver, master: FakeMaste
     assert processes_of(marker) == []
 
 
+def is_frozen(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"T"
+
+
 async def test_a_cancel_ends_the_spider_of_a_frozen_runner(
     worker: WorkerDriver, master: FakeMaster, marker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "_DEAF_SECONDS", 0.5)
     freezing = "import os, signal, time\nos.kill(os.getppid(), signal.SIGSTOP)\ntime.sleep(600)"
     stored = master.offer([sys.executable, "-c", freezing], env={"MARKER": marker})
-    await wait_until(lambda: processes_of(marker), "the spider to run")
+    await wait_until(lambda: [is_frozen(pid) for pid in worker.agent.runner_pids] == [True], "the freeze")
     master.cancel(stored)
     await ended(stored)
     assert processes_of(marker) == []
