@@ -12,6 +12,8 @@ from worker_master import FakeMaster, Stored
 
 from silkmill.domain.errors import Unavailable
 from silkmill.domain.states import Phase
+from silkmill.worker.execution import Execution
+from silkmill.worker.runner import Runner
 
 CHATTY = """
 import sys, time
@@ -183,3 +185,23 @@ async def test_a_blob_that_is_gone_fails_the_preparation(one: WorkerDriver, mast
     assert "file main.py: no blob" in (stored.facts.preparation_error or "")
     assert system_lines(stored) == [f"not started: {stored.facts.preparation_error}"]
     assert stored.facts.log_size == len(stored.log)
+
+
+async def test_a_start_that_was_not_heard_is_reported_before_the_exit(
+    one: WorkerDriver, master: FakeMaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(self: Runner, execution: Execution) -> None:
+        hand_over(self, execution)
+        assert self._link is not None and self._link._transport is not None
+        self._link._transport.close()
+
+    hand_over = Runner.run
+    monkeypatch.setattr(Runner, "run", run)
+    source = """
+for n in range(5000): print('{"type":"INSERT_DATA","payload":{"n":%d}}' % n)
+"""
+    stored = await ended(master.offer([sys.executable, "-c", source]))
+    assert stored.facts is not None and stored.facts.exit_code == 0, stored.facts
+    assert len(stored.items) == 5000
+    assert [name for name in ("start", "exit") if master.called(name)] == ["start", "exit"]
+    assert stored.pid == stored.facts.pid

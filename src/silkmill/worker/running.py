@@ -104,6 +104,9 @@ async def _follow(held: HeldAttempt, group: asyncio.TaskGroup, started_known: bo
         return GivenBack(held.giving_back)
     held.streams.end_at(facts)
     if facts.started and not held.streams.rest_is_small:
+        if not execution.started and not started_known:  # the event was lost with a connection
+            execution.has_started(facts.pid or 0, facts.started_at)
+            reporting = group.create_task(_report_start(held))
         group.create_task(_report_exit(held, reporting))
     return facts
 
