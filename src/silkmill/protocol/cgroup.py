@@ -92,7 +92,7 @@ def _kill_held_still(group: str, found: set[int]) -> None:
     for pid in found | pids_in(group):
         try:
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError):
             continue
     _write(freezer, thawed)
 

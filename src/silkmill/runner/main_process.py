@@ -29,8 +29,13 @@ class MainProcess:
 
     def terminate_group(self) -> None:
         """SIGTERM to its process group. Not once it is reaped: then the number may be another's."""
+        try:
+            os.killpg(self.pid, signal.SIGTERM)
+        except (
+            PermissionError
+        ):  # it runs as somebody else by now (sudo, su): the later steps show who is left
+            return
         self._signals_sent.add(signal.SIGTERM)
-        os.killpg(self.pid, signal.SIGTERM)
 
     def will_be_killed(self) -> None:
         self._signals_sent.add(signal.SIGKILL)
