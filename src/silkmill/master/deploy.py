@@ -57,13 +57,20 @@ class Deploy:
                 raise NotFound("blob", sha256, remedy="deploy the folder again")
             return await self._bucket.get(stored.value.object_name)
 
-    async def create_version(self, project: str | None, files: Sequence[FileEntry]) -> Version:
+    async def create_version(
+        self, project: str | None, files: Sequence[FileEntry], spider: str | None = None
+    ) -> Version:
         """The version of these files, new or as it exists, with its spiders pointing to it.
 
-        `project` None: as spider.toml says. Raises BadInput for a bad path, spider.toml or missing blob."""
+        `project` and `spider` None: as spider.toml says. Raises BadInput for a bad path, spider.toml or
+        missing blob, and for a folder that is not that spider's."""
         _check_paths(files)
         await self._check_blobs(files)
         config = await self._config(project, files)
+        if spider not in (None, config.name):
+            raise BadInput(
+                f"{MANIFEST} names {config.name!r}", field="name", remedy=f"deploy it as {config.name!r}"
+            )
         version = Version(
             id=version_id(config.project, tuple(files)),
             project=config.project,

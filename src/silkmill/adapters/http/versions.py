@@ -12,10 +12,7 @@ from starlette.responses import Response
 from silkmill.adapters.http.answers import answer
 from silkmill.adapters.http.bodies import read_body
 from silkmill.adapters.http.parts import parts_of
-from silkmill.domain.errors import BadInput
-from silkmill.domain.spider_toml import parse_spider_toml
 from silkmill.domain.version import FileEntry, Version
-from silkmill.master.deploy import MANIFEST, Deploy
 
 router = APIRouter()
 
@@ -37,18 +34,8 @@ async def create(request: Request) -> Response:
 async def create_of_spider(project: str, name: str, request: Request) -> Response:
     """The same for a spider that the caller knows by name: a folder of another one is refused."""
     manifest = await read_body(request, Manifest)
-    deploy = parts_of(request).deploy
-    await _check_name(deploy, manifest.files, name)
-    return answer(version_view(await deploy.create_version(project, manifest.files)), 201)
-
-
-async def _check_name(deploy: Deploy, files: list[FileEntry], name: str) -> None:
-    for file in files:
-        if file.path == MANIFEST:
-            text = (await deploy.blob(file.sha256)).decode("utf-8", "replace")
-            named = parse_spider_toml(text, file=MANIFEST).name
-            if named != name:
-                raise BadInput(f"spider.toml names {named!r}", field="name", remedy=f"deploy it as {named!r}")
+    version = await parts_of(request).deploy.create_version(project, manifest.files, name)
+    return answer(version_view(version), 201)
 
 
 def version_view(version: Version) -> dict[str, Any]:
