@@ -42,8 +42,8 @@ def parse_spider_toml(text: str, *, file: str) -> SpiderConfig:
     top = TomlTable(document, file, "", TOP_KEYS)
     _refuse_later_keys(top)
     return SpiderConfig(
-        name=check_name(top.text("name", required=True), "name"),
-        project=check_name(top.text("project", "default"), "project"),
+        name=_name(top, "name", top.text("name", required=True)),
+        project=_name(top, "project", top.text("project", "default")),
         command=_command(top),
         priority=top.whole("priority", 5, lowest=1, highest=10),
         tags=top.texts("tags", ()),
@@ -59,9 +59,21 @@ def parse_spider_toml(text: str, *, file: str) -> SpiderConfig:
     )
 
 
+def _name(top: TomlTable, key: str, value: str) -> str:
+    try:
+        return check_name(value, key)
+    except BadInput as refusal:
+        top.refuse(key, f"is {value!r}, which is not a name", refusal.remedy or "choose another")
+
+
 def _command(top: TomlTable) -> tuple[str, ...]:
     command = top.values.get("command")
-    argv = split_command(command) if isinstance(command, str) else top.texts("command", ())
+    try:
+        argv = split_command(command) if isinstance(command, str) else top.texts("command", ())
+    except BadInput as refusal:
+        top.refuse(
+            "command", f"is {command!r}, which cannot be split", refusal.remedy or "write it as a list"
+        )
     if not argv or not argv[0]:
         top.refuse("command", "is missing or empty", 'add command = "python main.py"')
     return argv
