@@ -14,7 +14,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from silkmill.adapters.store.connection import connect, translated
 from silkmill.adapters.store.tables import metadata
-from silkmill.domain.errors import SilkmillError
+from silkmill.domain.errors import SilkmillError, Unavailable
 
 HEAD = "0001"
 
@@ -31,10 +31,13 @@ class NewerSchema(SilkmillError):
 
 def bring_to_head(path: Path) -> None:
     """All or nothing, also when the process dies in between. Raises Unavailable or NewerSchema."""
-    with closing(connect(path)) as connection, translated():
-        revision = _revision(connection)
-        if revision is None:
-            _create(connection)
+    try:
+        with closing(connect(path)) as connection, translated():
+            revision = _revision(connection)
+            if revision is None:
+                _create(connection)
+    except Unavailable as away:
+        raise Unavailable("store", f"{path}: {away.cause}") from away
     if revision is not None and revision > HEAD:
         raise NewerSchema(path, revision)
     if revision is not None and revision < HEAD:
