@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from silkmill.domain.states import Phase
 from silkmill.ports.link import WorkOrder
 from silkmill.protocol.attemptdir import list_segments, read_spec, write_spec
 from silkmill.worker.runner_process import read_runner_file
+from silkmill.worker.runners import RunnerPool, Slot
 
 CHATTY = """
 import sys, time
@@ -257,3 +259,45 @@ def _known(master: FakeMaster, task_id: str, argv: list[str]) -> Stored:
     order = WorkOrder(ref, "default", "spider", "v1", SpiderConfig("spider"), (), tuple(argv), {}, {})
     master.attempts[ref] = stored = Stored(order, "before", Phase.EXECUTING)
     return stored
+
+
+@pytest.mark.parametrize("how", ["directory gone", "spec spoilt"])
+async def test_a_runner_whose_attempt_nobody_knows_is_stopped_and_its_slot_used(
+    worker: WorkerDriver, master: FakeMaster, marker: str, how: str
+) -> None:
+    stored = master.offer(["sleep", "600"], env={"MARKER": marker})
+    await wait_until(lambda: stored.pid, "it to run")
+    await worker.cut()
+    directory = worker.data / "attempts" / str(stored.order.ref)
+    if how == "directory gone":
+        shutil.rmtree(directory)
+    else:
+        (directory / "spec.json").write_text("{")
+    async with WorkerDriver(master, worker.data, max_runners=1):
+        await wait_until(lambda: not processes_of(marker), "the stranger to be gone")
+        facts = (await ended(master.offer(["true"]))).facts
+        assert facts is not None and facts.exit_code == 0
+
+
+async def test_the_slot_of_a_runner_that_dies_during_the_adoption_is_used(
+    worker: WorkerDriver, master: FakeMaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = master.offer(["sleep", "600"])
+    await wait_until(lambda: stored.pid, "it to run")
+    await worker.cut()
+
+    async def adopt(pool: RunnerPool, boot_id: str) -> dict[str, tuple[Slot, str]]:
+        working = await find(pool, boot_id)
+        kill_runners(worker.data)
+        for slot, _ in working.values():
+            assert slot.current is not None
+            await slot.current.gone.wait()
+        return working
+
+    find = RunnerPool.adopt
+    monkeypatch.setattr(RunnerPool, "adopt", adopt)
+    async with WorkerDriver(master, worker.data, max_runners=1):
+        await ended(stored)
+        assert stored.facts is not None and stored.facts.lost_with_worker
+        facts = (await ended(master.offer(["true"]))).facts
+        assert facts is not None and facts.exit_code == 0

@@ -11,6 +11,7 @@ from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.errors import NoFreeSlot
 from silkmill.domain.states import Phase
 from silkmill.protocol.attemptdir import SPEC_FILE, BadSpec, read_spec
+from silkmill.runtime.loop import wait_set
 from silkmill.worker.attempts import AttemptOwner
 from silkmill.worker.directories import is_kept, keep, remove
 from silkmill.worker.execution import End
@@ -21,6 +22,7 @@ from silkmill.worker.runners import Slot
 from silkmill.worker.workplace import Workplace
 
 _log = structlog.get_logger(__name__)
+_STRANGER_SECONDS = 5.0
 
 
 class Found:
@@ -43,12 +45,13 @@ async def find_attempts(place: Workplace) -> list[Found]:
             await remove(directory)
             continue
         try:
-            found.append(_found(ref, place, directory, working.pop(str(directory), None)))
+            found.append(_found(ref, place, directory, working.get(str(directory))))
+            working.pop(str(directory), None)
         except BadSpec as error:
             _log.error("an attempt directory cannot be read, it is kept aside", cause=str(error))
             keep(directory)
     for slot, _ in working.values():
-        _stop_stranger(slot)
+        await _stop_stranger(place, slot)
     return found
 
 
@@ -67,6 +70,7 @@ def _with_runner(ref: AttemptRef, place: Workplace, slot: Slot, phase: str) -> F
     held = HeldAttempt(ref, place, slot, Phase.COMPLETING if phase == "completing" else Phase.EXECUTING)
     runner = slot.current
     if runner is None:  # it died while we looked around
+        place.pool.give(slot)
         return _without_runner(ref, place, AttemptOwner.from_dead_runner)
     pid = spider_of(runner.process.pid)
     if pid is not None:
@@ -98,12 +102,15 @@ async def _give_back(owner: AttemptOwner) -> Ending:
     return GivenBack("the restarted worker has no slot for it")
 
 
-def _stop_stranger(slot: Slot) -> None:
-    """A runner works on something that has no directory any more: nobody waits for it."""
-    if slot.current is not None:
+async def _stop_stranger(place: Workplace, slot: Slot) -> None:
+    """A runner works on something that has no directory any more, or no spec: nobody waits for it."""
+    if (runner := slot.current) is not None:
         _log.warning("a runner works on an attempt that is gone, stopping it", slot=slot.number)
-        slot.current.retire()
-        slot.current.cancel(force=True)
+        runner.retire()
+        runner.cancel(force=True)
+        await wait_set(runner.gone, _STRANGER_SECONDS)
+        runner.process.kill()
+    place.pool.give(slot)
 
 
 def _ref_of(directory: Path) -> AttemptRef | None:
