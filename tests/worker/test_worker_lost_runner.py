@@ -7,12 +7,15 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 
 from worker_driver import WorkerDriver, ended, processes_of, start_time, stdout_of, system_lines, wait_until
 from worker_master import FakeMaster, Stored
 
+from silkmill.domain.attempt import AttemptRef
 from silkmill.worker.runner_process import read_runner_file
+from silkmill.worker.trees import end_tree
 
 # A spider that leaves a daemon in another session, whose own environment is clean.
 DAEMON = """
@@ -101,3 +104,18 @@ async def test_a_runner_that_retires_hands_over_unnoticed(worker: WorkerDriver, 
                 slot.current.retire()
         await asyncio.sleep(random.uniform(0, 0.003))
     assert len(seen) >= 19
+
+
+def test_without_a_nonce_only_the_name_of_the_attempt_counts() -> None:
+    """The spec that tells the nonce may be gone; a spider may have emptied the variable of a child."""
+    ours, stranger = (
+        subprocess.Popen(["sleep", "600"], env={"SILKMILL_IPC_NONCE": "", "SILKMILL_TASK_ID": task} | rest)
+        for task, rest in (("ours", {"SILKMILL_ATTEMPT": "1"}), ("another", {"SILKMILL_ATTEMPT": "1"}))
+    )
+    try:
+        assert end_tree(AttemptRef("ours", 1), "", None) == []
+        assert ours.wait() == -signal.SIGKILL
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()

@@ -85,7 +85,7 @@ def _names_attempt(pid: str, ref: AttemptRef, nonce: str) -> bool:
         variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return False
-    if f"SILKMILL_IPC_NONCE={nonce}".encode() in variables:
+    if nonce and f"SILKMILL_IPC_NONCE={nonce}".encode() in variables:
         return True
     task, attempt = f"SILKMILL_TASK_ID={ref.task_id}".encode(), f"SILKMILL_ATTEMPT={ref.number}".encode()
     return task in variables and attempt in variables
