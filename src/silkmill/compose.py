@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from silkmill.adapters.bucket import LocalBucket
 from silkmill.adapters.clock import SystemClock
@@ -87,6 +88,7 @@ class Engine:
     def __init__(self, master: Master, agent: Agent, url: str, token: str, token_is_new: bool) -> None:
         self._master, self._agent = master, agent
         self.url, self.token, self.token_is_new = url, token, token_is_new
+        self._dispatching: asyncio.Task[NoReturn] | None = None
 
     @classmethod
     @asynccontextmanager
@@ -108,8 +110,9 @@ class Engine:
     async def run(self) -> None:
         """Until `drain` has let everything end, or `cut`."""
         async with asyncio.TaskGroup() as group:
+            self._dispatching = group.create_task(self._master.dispatcher.run())
             loops = [
-                group.create_task(self._master.dispatcher.run()),
+                self._dispatching,
                 group.create_task(every(recovery.TICK_SECONDS, self._master.recovery.tick)),
                 group.create_task(every(upkeep.TICK_SECONDS, self._master.upkeep.tick)),
             ]
@@ -120,6 +123,8 @@ class Engine:
     def drain(self) -> None:
         """Take no new work; `run` returns when what runs has ended."""
         self._agent.drain()
+        if self._dispatching is not None:  # its offers would only be refused, again and again
+            self._dispatching.cancel()
 
     def cut(self) -> None:
         """Leave now; runners and spiders live on, and the next engine adopts them."""
