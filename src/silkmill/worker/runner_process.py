@@ -99,10 +99,11 @@ def _detached_from(log: int) -> list[Any]:
 
 
 def read_runner_file(slot_directory: Path) -> RunnerFile | None:
-    """None when no runner is, or was when it died, in that slot."""
+    """None when no runner is, or was when it died, in that slot; nor one of before a power cut, which may
+    leave the file empty."""
     try:
         return msgspec.json.decode((slot_directory / _RUNNER_FILE).read_bytes(), type=RunnerFile)
-    except FileNotFoundError:
+    except (FileNotFoundError, msgspec.MsgspecError):
         return None
 
 

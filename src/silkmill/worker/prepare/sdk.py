@@ -15,9 +15,12 @@ _SOURCE = Path(silkmill.__file__).parent / "sdk"
 
 
 def sdk_folder(data: Path) -> Path:
-    """`<data>/sdk/<version>-<hash>`, made when it is not there yet. Raises OSError."""
-    folder = data / "sdk" / f"{silkmill.__version__}-{_content_hash()}"
-    if not folder.exists():
+    """`<data>/sdk/<version>-<hash>`, made when it is not there, or not whole: a power cut may have emptied
+    its files. Raises OSError."""
+    content = _content_hash(_SOURCE)
+    folder = data / "sdk" / f"{silkmill.__version__}-{content}"
+    if not folder.exists() or _content_hash(folder / "silkmill" / "sdk") != content:
+        shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         _make(folder)
     return folder
@@ -34,8 +37,8 @@ def _make(folder: Path) -> None:
         os.rename(unfinished, folder)  # noqa: PTH104
 
 
-def _content_hash() -> str:
+def _content_hash(package: Path) -> str:
     digest = hashlib.sha256()
-    for file in sorted(_SOURCE.rglob("*.py")):
-        digest.update(str(file.relative_to(_SOURCE)).encode() + b"\0" + file.read_bytes() + b"\0")
+    for file in sorted(package.rglob("*.py")):
+        digest.update(str(file.relative_to(package)).encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:8]
