@@ -62,7 +62,18 @@ class Evidence:
         return [bytes(row[1]) for row in rows]
 
     def log(self, task: StoredTask, attempt: int | None = None) -> bytes:
-        """The framed log of an attempt, put together from tail records, chunks or the merged object."""
+        """The framed log of an attempt. An engine that runs may merge it after the task was read: that changes
+        the record before anything is deleted, and so it is read once more from where the record points."""
+        try:
+            return self._log(task, attempt)
+        except AssertionError:
+            now = self.task(task.id)
+            if now.history == task.history:
+                raise
+            return self._log(now, attempt)
+
+    def _log(self, task: StoredTask, attempt: int | None) -> bytes:
+        """Put together from tail records, chunks or the merged object."""
         number, end = self._extent(task, attempt, "log_offset")
         closed = next((past for past in task.history if past["number"] == number), {})
         if closed.get("log_object"):

@@ -26,7 +26,7 @@ def long_lines(folder: Path, profile: Profile, result: Result) -> None:
         with Server(folder / f"data-{number}", max_runners=1) as server:
             deploy(server, folder, "long_line")
             idle = high_water_mark(server.pid)
-            _Line(server, folder / f"warm-up-{number}", WARM_UP, opening).pass_through()
+            _Line(server, folder / f"warm-up-{number}", WARM_UP).pass_through()
             before = _Memory(server)
             line = _Line(server, folder / f"line-{number}", SIZE, opening)
             speeds.append(line.pass_through())
@@ -54,7 +54,7 @@ class _Memory:
 
 
 class _Line:
-    def __init__(self, server: Server, record: Path, size: int, opening: str) -> None:
+    def __init__(self, server: Server, record: Path, size: int, opening: str = "") -> None:
         self.server, self.record, self.size = server, record, size
         env = {"RECORD": str(record), "SIZE": str(size), "OPENING": opening}
         self.began = time.monotonic()
