@@ -62,7 +62,7 @@ class Evidence:
         return [bytes(row[1]) for row in rows]
 
     def log(self, task: StoredTask, attempt: int | None = None) -> bytes:
-        """The framed log of an attempt. An engine that runs may merge it after the task was read: that changes
+        """The framed log of an attempt. A running engine may merge it after the task was read: that changes
         the record before anything is deleted, and so it is read once more from where the record points."""
         try:
             return self._log(task, attempt)
