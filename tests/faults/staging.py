@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.engine.server import Server, spider_folder
+from tests.engine.server import Server, spider_folder, wait_for
+from tests.faults.checker import Evidence
 
 SPIDERS = Path(__file__).parent / "spiders"
 WALK = {"SILKMILL_CONTAINMENT": "walk"}
@@ -19,6 +20,15 @@ def script_of(name: str) -> str:
 def deploy(server: Server, folder: Path, name: str, toml: str = "", script: str | None = None) -> None:
     """The spider `name` runs spiders/<script>.py, by default the one of its own name."""
     server.deploy(spider_folder(folder / "spiders", name, script_of(script or name), toml))
+
+
+def wait_merged(server: Server, task_id: str) -> None:
+    """Until the log of a task that has ended is one object, which only a log of some size becomes."""
+
+    def is_merged() -> bool:
+        return bool(Evidence(server.data).task(task_id).history[0]["log_object"])
+
+    wait_for(is_merged, f"the log of {task_id} to be merged", seconds=60)
 
 
 def growing(files: Iterable[Path], seconds: float = 0.3) -> list[Path]:

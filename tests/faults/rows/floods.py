@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.engine.server import Server, spider_folder
 from tests.faults.board import Profile, Result, Row
 from tests.faults.checker import Evidence
-from tests.faults.staging import deploy, high_water_mark
+from tests.faults.staging import deploy, high_water_mark, wait_merged
 
 MIB = 1 << 20
 LINE_BYTES = 40
@@ -28,8 +28,10 @@ def floods(folder: Path, profile: Profile, result: Result) -> None:
     with Server(data, max_runners=2) as server:
         deploy(server, folder, "flood", f'[limits]\nlog = "{CAP // MIB}MiB"\n')
         server.deploy(spider_folder(folder / "spiders", "quick", "print('ran')\n"))
+        idle = high_water_mark(server.pid)
         for warm_up in [server.submit("flood", env={"LINES": "100000"}) for _ in range(2)]:
             server.wait(warm_up, "finished")
+            wait_merged(server, warm_up)
         before = _marks(server)
         began = time.monotonic()
         task_id = server.submit("flood", env={"LINES": str(lines)})
@@ -40,8 +42,11 @@ def floods(folder: Path, profile: Profile, result: Result) -> None:
         assert task["state"] == "finished", task
         dropped = _check_log(server, task_id, lines)
         assert max(grown.values()) < GROWTH, grown
+        since_idle = high_water_mark(server.pid) - idle
+        assert since_idle < 2 * GROWTH, f"`up`, which is agent and master, by {since_idle / MIB:.1f} MiB"
         assert neighbour.ran, "no neighbour ran meanwhile"
         result.passed()
+    grown["up grew since idle"] = since_idle
     figures = {name: f"{size / MIB:.1f} MiB" for name, size in grown.items()}
     result.figures = figures | {
         "lines/s": round(lines / took),

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.engine.server import Server, wait_for
 from tests.faults.board import Profile, Result, Row
 from tests.faults.checker import Evidence
-from tests.faults.staging import deploy, high_water_mark
+from tests.faults.staging import deploy, high_water_mark, wait_merged
 
 MB, MIB = 1_000_000, 1 << 20
 SIZE = 100 * MB
@@ -70,7 +70,7 @@ class _Line:
         Path(f"{self.record}.stop").touch()
         self.server.wait(self.task_id, "finished")
         self._compare(self.server.log(self.task_id))
-        wait_for(self._is_merged, "the log to be merged", seconds=60)
+        wait_merged(self.server, self.task_id)
         self._compare(self.server.log(self.task_id))
         return speed
 
@@ -83,11 +83,6 @@ class _Line:
 
     def _is_stored(self) -> bool:
         return int(self.server.task(self.task_id)["log_bytes"]) >= self.size - HELD_BACK
-
-    def _is_merged(self) -> bool:
-        """A small log stays in the database."""
-        closed = Evidence(self.server.data).task(self.task_id).history[0]
-        return bool(closed["log_object"])
 
     def _compare(self, stored: bytes, held_back: int = 0) -> None:
         """While the line goes on, up to 64 KiB of it may be held back: they have no frame yet."""
