@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -28,6 +29,7 @@ class Runner:
         self._connecting = asyncio.Lock()  # a second connection would hang up the first
         self._execution: Execution | None = None
         self._cancel: bool | None = None
+        self._asked: deque[Execution | None] = deque()
         self._hellos = 0
         self.gone = asyncio.Event()
         asyncio.get_running_loop().add_reader(process.pidfd, self._died)
@@ -43,6 +45,8 @@ class Runner:
                 link = RunnerLink(self._hear, self._lost_link)
                 self._hello = await link.open(self.process.socket, lambda: self.process.alive)
                 self._link = link
+                self._asked.clear()
+                self._hellos += 1
                 self._compare(self._hello)
                 self._pass_on_cancel()
             return self._hello
@@ -54,7 +58,7 @@ class Runner:
     def attach(self, execution: Execution) -> None:
         """Hear the events of an attempt that this runner was given by an agent before us."""
         self._hold(execution)
-        self._send(HELLO)  # it may have let go of it since it was asked
+        self._ask()  # it may have let go of it since it was asked
 
     def cancel(self, *, force: bool) -> None:
         """Stop the spider; said again to a runner that could not be reached.
@@ -62,7 +66,7 @@ class Runner:
         One that does not even answer is killed, and its spider with it: nothing may outlive a cancel."""
         self._cancel = force
         self._pass_on_cancel()
-        self._send(HELLO)
+        self._ask()
         asyncio.get_running_loop().call_later(
             _DEAF_SECONDS, self._kill_if_deaf, self._execution, self._hellos
         )
@@ -84,6 +88,11 @@ class Runner:
         self._execution = execution
         self._cancel = None
 
+    def _ask(self) -> None:
+        if self._link is not None:
+            self._asked.append(self._execution)
+            self._send(HELLO)
+
     def _pass_on_cancel(self) -> None:
         if self._cancel is not None:
             self._send({"op": "cancel", "force": self._cancel})
@@ -100,7 +109,10 @@ class Runner:
     def _hear(self, event: Event) -> None:
         execution = self._execution
         if event.event == "hello":
-            self._compare(Hello(event.attempt, event.phase))
+            self._hellos += 1
+            # The answer to a question about an attempt before this one says nothing about this one.
+            if self._asked and self._asked.popleft() is execution:
+                self._compare(Hello(event.attempt, event.phase))
         if execution is None or event.attempt != execution.directory:
             return
         match event.event:
@@ -118,7 +130,6 @@ class Runner:
 
     def _compare(self, hello: Hello) -> None:
         """After a lost connection events may be missing; what matters is told by `hello` and by the files."""
-        self._hellos += 1
         execution = self._execution
         if execution is None:
             return
