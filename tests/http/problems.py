@@ -14,6 +14,7 @@ def assert_problem(answer: httpx.Response, status: int, field: str | None = None
     assert answer.status_code == problem["status"] == status, problem
     assert set(problem) == {"title", "status", "detail", "field", "remedy"}
     assert problem["title"] and problem["detail"] and problem["remedy"]
+    assert problem["remedy"] not in problem["detail"], "clients show both"
     if field is not None:
         assert problem["field"] == field, problem
     return problem

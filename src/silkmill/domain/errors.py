@@ -20,7 +20,8 @@ class NotFound(SilkmillError):
 
     def __init__(self, kind: str, name: str, *, remedy: str | None = None) -> None:
         self.kind, self.name, self.remedy = kind, name, remedy
-        super().__init__(f"no {kind} {name!r}" + (f"; {remedy}" if remedy else ""))
+        self.detail = f"no {kind} {name!r}"
+        super().__init__(self.detail if remedy is None else f"{self.detail}; {remedy}")
 
 
 class Ambiguous(SilkmillError):

@@ -30,7 +30,7 @@ NOUNS = (submissions, tasks, logs, items, whys, spiders, versions, blobs, nodes,
 
 def create_app(parts: Parts, token: str, *, hosts: frozenset[str] = LOOPBACK) -> FastAPI:
     """`hosts`: the names, without port, under which clients reach this server."""
-    app = FastAPI(title="Silkmill", openapi_url=None)
+    app = FastAPI(title="Silkmill", openapi_url=None, redirect_slashes=False)
     app.state.parts = parts
     app.state.token = token.encode()
     app.state.closing = asyncio.Event()

@@ -80,9 +80,8 @@ async def _refused(_: Request, error: SilkmillError) -> Response:
         case BadInput():
             return problem(422, error.detail, field=error.field, remedy=error.remedy or "correct the value")
         case NotFound():
-            return problem(
-                404, str(error), field=error.kind, remedy=error.remedy or "list what there is first"
-            )
+            remedy = error.remedy or "list what there is first"
+            return problem(404, error.detail, field=error.kind, remedy=remedy)
         case Ambiguous():
             detail = f"{error.name!r} fits several tasks: {', '.join(error.candidates)}"
             return problem(409, detail, field="id", remedy="give more characters")
