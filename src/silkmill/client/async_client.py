@@ -141,7 +141,7 @@ class AsyncClient:
         except httpx.HTTPError as error:
             raise ConnectionLost(self.server.url, error) from error
         try:
-            if response.status_code >= 400:
+            if response.status_code >= 300:
                 raise Problem.of(response.status_code, await response.aread())
             yield response
         except httpx.HTTPError as error:

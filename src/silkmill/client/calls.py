@@ -174,7 +174,10 @@ def _of_task(task_id: str, rest: str = "") -> str:
 
 def _post(path: str, value: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Call:
     return Call(
-        "POST", path, body=json.dumps(value).encode(), headers={"Content-Type": JSON, **(headers or {})}
+        "POST",
+        path,
+        body=json.dumps(value, ensure_ascii=False).encode(),  # refuses what is not UTF-8 here, not there
+        headers={"Content-Type": JSON, **(headers or {})},
     )
 
 

@@ -39,7 +39,7 @@ class Connection:
             response = self._request(connection, call)
             body = response.read()
         self._kept, self._used_at = connection, time.monotonic()
-        if response.status >= 400:
+        if response.status >= 300:
             raise Problem.of(response.status, body)
         return body
 
@@ -57,7 +57,7 @@ class Connection:
         with self._losing(connection):
             try:
                 response = self._request(connection, call)
-                if response.status >= 400:
+                if response.status >= 300:
                     raise Problem.of(response.status, response.read())
                 yield response
             finally:

@@ -73,6 +73,8 @@ def _read_files(folder: Path) -> Iterator[LocalFile]:
 
 
 def _read_file(source: Path, path: PurePosixPath) -> Iterator[LocalFile]:
+    if not _is_text(str(path)):
+        raise BadFolder(f"the name of {str(source)!r} is not UTF-8; rename it")
     try:
         found = source.stat()
         if stat.S_ISREG(found.st_mode):
@@ -81,6 +83,14 @@ def _read_file(source: Path, path: PurePosixPath) -> Iterator[LocalFile]:
             yield LocalFile(source, str(path), digest, found.st_size, stat.S_IMODE(found.st_mode) & 0o777)
     except OSError as error:
         _refuse(error)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_data_directory(path: Path) -> bool:

@@ -11,6 +11,7 @@ from pathspec import GitIgnoreSpec
 NEVER = (".git/", ".hg/", ".svn/", "__pycache__/", "*.py[co]", ".venv/")
 """What no spider needs: history, caches, and an environment that works only where it was made."""
 IGNORE_FILES = (".gitignore", ".silkmillignore")
+MANIFEST = "spider.toml"
 
 
 class FolderRules:
@@ -18,7 +19,7 @@ class FolderRules:
     and what lies in an ignored directory cannot be brought back."""
 
     def __init__(self, root: Path) -> None:
-        include, ignore = _files_table(root / "spider.toml")
+        include, ignore = _files_table(root / MANIFEST)
         self._root = root
         self._include = GitIgnoreSpec.from_lines(include)
         self._ignore = GitIgnoreSpec.from_lines([*NEVER, *ignore])
@@ -28,6 +29,8 @@ class FolderRules:
         return not self._ignored(path, f"{path}/")
 
     def takes_file(self, path: PurePosixPath) -> bool:
+        if str(path) == MANIFEST:  # a version without it is none, whatever the rules say
+            return True
         return self._include.match_file(str(path)) and not self._ignored(path, str(path))
 
     def _ignored(self, path: PurePosixPath, text: str) -> bool:

@@ -57,7 +57,9 @@ def is_alive(pid: int, start_time: int) -> bool:
 
 
 def _token(data: Path, url: str) -> str:
-    given = os.environ.get("SILKMILL_TOKEN")
+    given = os.environ.get("SILKMILL_TOKEN", "").strip()
+    if not given.isprintable():  # it would not fit into a header
+        raise NoServer("SILKMILL_TOKEN holds control characters; give it the one line of the file `token`")
     if given:
         return given
     try:

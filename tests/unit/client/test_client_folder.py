@@ -86,6 +86,19 @@ def test_spider_toml_chooses_files(folder: Path) -> None:
     assert paths(folder) == ["a.py", "d/b.py"]
 
 
+def test_spider_toml_is_always_taken(folder: Path) -> None:
+    write(folder, "spider.toml", 'name = "x"\n[files]\ninclude = ["*.py"]\nignore = ["*"]\n')
+    write(folder, ".gitignore", "*.toml\n")
+    write(folder, "sub/spider.toml")
+    assert [file.path for file in manifest(folder)] == ["spider.toml"]
+
+
+def test_names_are_text(folder: Path) -> None:
+    write(folder, "\udcff.txt")
+    with pytest.raises(BadFolder, match="not UTF-8; rename it"):
+        manifest(folder)
+
+
 def test_links_to_files_count_and_links_to_folders_do_not(
     folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

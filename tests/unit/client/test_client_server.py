@@ -70,6 +70,15 @@ def test_an_address_without_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         find_server(tmp_path)
 
 
+def test_a_token_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SILKMILL_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("SILKMILL_TOKEN", "secret\n")
+    assert find_server(tmp_path) == Server("http://127.0.0.1:1", "secret")
+    monkeypatch.setenv("SILKMILL_TOKEN", "two\nlines")
+    with pytest.raises(NoServer, match="control characters"):
+        find_server(tmp_path)
+
+
 def test_a_client_says_what_to_do_without_a_server(tmp_path: Path) -> None:
     with pytest.raises(NoServer, match="start silkmill up"):
         Client.find(tmp_path)
