@@ -93,7 +93,11 @@ def _check_names(file: Path) -> None:
         names = tomllib.loads(file.read_text())
     except FileNotFoundError:
         return
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise BadInput(
+            f"data directory {file.parent}: {error.strerror}", field="data", remedy="choose another --data"
+        ) from error
+    except ValueError as error:
         raise BadInput(f"{file}: {error}", remedy="correct the file") from error
     known = set(Settings.model_fields) - {"data"}
     for name in names.keys() - known:

@@ -53,3 +53,9 @@ def test_an_error_names_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "silkmill.toml").write_text('spool = "many"\n')
     with pytest.raises(BadInput, match=r"silkmill\.toml"):
         load_settings(tmp_path)
+
+
+def test_a_directory_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match=r"data directory .*file: Not a directory"):
+        load_settings(tmp_path / "file")
