@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import sys
+from typing import Any
 
 import click
 
 from silkmill import __version__
 from silkmill.cli.exits import Exit
-from silkmill.cli.talk import say_error
+from silkmill.cli.talk import discard_stdout, say_error
 from silkmill.client.errors import ClientError
 from silkmill.domain.errors import BadInput, NotFound, SilkmillError
 
@@ -47,6 +49,13 @@ class Commands(click.Group):
         command: click.Command = importlib.import_module(f"silkmill.cli.{cmd_name}").command
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click would end with 1, which says that a task failed
+            discard_stdout()
+            return Exit.DONE
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -64,7 +73,22 @@ def program() -> None:
 
 
 def main() -> None:
+    open_standard_streams()
     sys.exit(run(sys.argv[1:]))
+
+
+def open_standard_streams() -> None:
+    """A caller may have closed them: then a database or a socket would get their numbers. And data is UTF-8,
+    whatever the terminal's language."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def run(arguments: list[str]) -> int:
@@ -95,6 +119,8 @@ def exit_of_error(error: BaseException) -> int | None:
             return Exit.NOT_FOUND
         case click.ClickException() | BadInput():
             return Exit.BAD_INPUT
+        case UnicodeEncodeError():  # an argument that is no text; only paths may be any bytes
+            return Exit.BAD_INPUT
         case OSError():
             return Exit.BAD_INPUT if error.errno in BAD_PATH else Exit.REFUSED
         case SilkmillError():  # of an engine inside this process
@@ -107,7 +133,10 @@ def _tell(error: BaseException) -> None:
         case click.ClickException():
             error.show()
         case BrokenPipeError():
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            discard_stdout()
+        case UnicodeEncodeError():
+            around = error.object[max(0, error.start - 20) : error.end + 20]
+            say_error(f"{around!r} is not UTF-8; only paths may hold other bytes")
         case ClientError() | SilkmillError() | OSError():
             say_error(str(error))
 

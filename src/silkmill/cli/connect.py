@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,13 @@ class NothingHere(ClientError):
         super().__init__(
             f"nothing was run in {data} yet; start silkmill up, or name another --data directory"
         )
+
+
+class ReadOnly(ClientError):
+    """SQLite needs files of its own beside the database, for readers too."""
+
+    def __init__(self, data: Path) -> None:
+        super().__init__(f"{data} cannot be written to; make it writable, or read a copy of it with --data")
 
 
 @contextmanager
@@ -48,6 +56,8 @@ def reading(data: Path) -> Iterator[Client]:
         return
     if not (data / "silkmill.db").exists():
         raise NothingHere(data)
+    if not os.access(data, os.W_OK):
+        raise ReadOnly(data)
     from silkmill.cli.hosted import reader  # no server runs: this process reads with the server's own code
 
     with reader(data) as served, Client(served) as client:

@@ -9,13 +9,18 @@ from pathlib import Path
 
 from silkmill import compose
 from silkmill.cli.background import in_background
+from silkmill.cli.talk import say
 from silkmill.client.server import Server
 from silkmill.settings import Settings, load_settings
+
+DRAIN_SECONDS = 2.0
+"""The tasks of all clients have ended by then: only their directories are still cleaned."""
 
 
 @contextmanager
 def hosted(data: Path) -> Iterator[Server]:
-    """An engine on a free port. Its end drains; an error or a Ctrl-C too many cuts.
+    """An engine on a free port. Its end drains, but does not wait for what an earlier engine had left
+    running; an error or a Ctrl-C too many cuts.
 
     Raises DataDirectoryBusy, BadInput, Unavailable."""
     settings = load_settings(data, listen="127.0.0.1:0")
@@ -33,10 +38,19 @@ def reader(data: Path) -> Iterator[Server]:
 @asynccontextmanager
 async def _engine(settings: Settings) -> AsyncIterator[Server]:
     async with compose.Engine.open(settings) as engine, asyncio.TaskGroup() as group:
-        group.create_task(engine.run())
+        running = group.create_task(engine.run())
         try:
             yield Server(engine.url, engine.token)
         except BaseException:
             engine.cut()
             raise
         engine.drain()
+        await asyncio.wait([running], timeout=DRAIN_SECONDS)
+        if not running.done():
+            _say_left(engine.running())
+            engine.cut()
+
+
+def _say_left(task_ids: list[str]) -> None:
+    say(f"still running since before this command, the next engine goes on with: {' '.join(task_ids)}")
+    say("`silkmill stop --kill` ends their spiders")

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from silkmill.cli.talk import print_json, say
+from silkmill.cli.talk import discard_stdout, print_json, say
 from silkmill.cli.text import printable
 from silkmill.protocol.logframe import Frame, parse_frames
 
@@ -54,7 +54,8 @@ class LogPrinter:
     """Writes lines to stdout. On a terminal control characters are shown, not obeyed, unless `raw`.
 
     `raw` gives the spider's bytes: no line of the engine, no message that was taken out of the stream.
-    `engine_apart` sends the engine's lines to stderr, with the rest of the talk."""
+    `engine_apart` sends the engine's lines to stderr, with the rest of the talk; then a reader that has
+    enough, as `head` has, ends the output only: the task goes on, and its exit code is still wanted."""
 
     def __init__(self, *, raw: bool = False, as_json: bool = False, engine_apart: bool = False) -> None:
         self._raw, self._json, self._apart = raw, as_json, engine_apart
@@ -63,9 +64,14 @@ class LogPrinter:
         self._colours = sys.stdout.isatty() and not raw
 
     def print(self, lines: Iterable[Line]) -> None:
-        for line in lines:
-            self._print(line)
-        self._out.flush()
+        try:
+            for line in lines:
+                self._print(line)
+            self._out.flush()
+        except BrokenPipeError:
+            if not self._apart:
+                raise
+            discard_stdout()
 
     def _print(self, line: Line) -> None:
         if self._json:

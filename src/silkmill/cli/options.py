@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 from silkmill.client.server import data_directory
 
+Given = TypeVar("Given", str, tuple[str, ...])
 
-def _directory(_: click.Context, __: click.Parameter, given: str | None) -> Path:
-    return data_directory(given)
+
+def _directory(ctx: click.Context, param: click.Parameter, given: str | None) -> Path:
+    """Its path goes into records and into spiders' environments, which are text."""
+    path = data_directory(given)
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter(f"{str(path)!r} is not UTF-8; choose another path", ctx, param) from None
+    return path
+
+
+def _task_names(ctx: click.Context, param: click.Parameter, given: Given) -> Given:
+    names = (given,) if isinstance(given, str) else given
+    if not all(names):
+        raise click.BadParameter(
+            "it is empty; give an id, its last 6 or more characters, or `last`", ctx, param
+        )
+    return given
 
 
 data = click.option(
@@ -23,5 +41,5 @@ as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object 
 attempt = click.option(
     "--attempt", type=click.IntRange(min=1), metavar="N", help="This attempt. Default: the current one."
 )
-task = click.argument("task", metavar="TASK")
-tasks = click.argument("tasks", metavar="TASK…", nargs=-1, required=True)
+task = click.argument("task", metavar="TASK", callback=_task_names)
+tasks = click.argument("tasks", metavar="TASK…", nargs=-1, required=True, callback=_task_names)

@@ -32,7 +32,7 @@ SHOWN_ID = 8
 @click.option("--tag", metavar="T", help="With this tag.")
 @click.option("--since", type=Span(), metavar="1h", help="Created since.")
 @click.option(
-    "-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many."
+    "-n", "count", type=click.IntRange(1, sys.maxsize), default=20, show_default=True, help="At most so many."
 )
 @options.as_json
 @options.data

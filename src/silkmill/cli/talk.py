@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -23,3 +24,8 @@ def print_json(value: Any) -> None:
     """One object, one line, at once: a reader may follow."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
     sys.stdout.flush()
+
+
+def discard_stdout() -> None:
+    """Its reader is gone: what is written from here on, and what is still buffered, goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

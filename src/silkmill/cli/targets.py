@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from silkmill.cli.talk import say
 from silkmill.client.client import Client
 from silkmill.client.errors import BAD_INPUT, ClientError
 from silkmill.client.folder import deploy_folder
@@ -54,4 +55,6 @@ def read_target(text: str) -> Target:
         raise BadTarget(
             f"{text!r} is neither a folder nor SPIDER[@VERSION]; give the folder of a spider.toml"
         )
+    if path.is_dir():
+        say(f"the folder {text} has no spider.toml, so {text} is looked for among the deployed spiders")
     return Target(None, named["project"] or "default", named["spider"], named["version"])

@@ -12,6 +12,7 @@ import click
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _SPAN = re.compile(r"(\d+)(s|m|h|d)\Z")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+LONGEST_DAYS = 36_500
 _STEPS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
@@ -29,7 +30,10 @@ class Span(click.ParamType[timedelta]):
         match = _SPAN.match(str(value))
         if match is None:
             self.fail(f"{value!r} is not a span of time; write 90s, 15m, 2h or 7d", param, ctx)
-        return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+        seconds = int(match[1]) * _UNITS[match[2]]
+        if seconds > LONGEST_DAYS * 86400:
+            self.fail(f"{value!r} is too long; give {LONGEST_DAYS}d or less", param, ctx)
+        return timedelta(seconds=seconds)
 
 
 def span(seconds: float) -> str:

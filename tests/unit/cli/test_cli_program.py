@@ -43,6 +43,29 @@ def test_help_is_data(capfd: pytest.CaptureFixture[str], arguments: list[str]) -
     assert "Usage: silkmill" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["show", ""],
+        ["cancel", "last", ""],
+        ["ps", "-n", "99999999999999999999"],
+        ["ps", "--data", "/tmp/\udcff"],
+    ],
+)
+def test_what_is_no_name_no_number_no_text(capfd: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert run(arguments) == 2
+    assert "Invalid value" in capfd.readouterr().err
+
+
+def test_a_data_directory_that_cannot_be_written_to(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "silkmill.db").touch()
+    monkeypatch.setattr("os.access", lambda *_: False)  # nothing is read-only for root
+    assert run(["ps", "--data", str(tmp_path)]) == 5
+    assert "read a copy" in capfd.readouterr().err
+
+
 def test_no_command_is_bad_input(capfd: pytest.CaptureFixture[str]) -> None:
     assert run([]) == 2
     assert capfd.readouterr().out == ""
@@ -116,7 +139,7 @@ def test_spans_are_read(text: str, seconds: int) -> None:
     assert Span().convert(text, None, None) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("text", ["", "5", "h", "1w", "1.5h", "-1h"])
+@pytest.mark.parametrize("text", ["", "5", "h", "1w", "1.5h", "-1h", "36501d", "99999999999999999d"])
 def test_bad_spans(text: str) -> None:
     with pytest.raises(click.BadParameter):
         Span().convert(text, None, None)

@@ -234,3 +234,38 @@ def test_a_broken_pipe_is_no_error(up: Cli, done: str) -> None:
         ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, env=clean_environment()
     )
     assert b"Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", "\udcff"),
+        ("ps", "--tag", "\udcff"),
+        ("logs", "last", "--grep", "\udcff"),
+        ("run", "hello", "-e", "A=\udcff"),
+    ],
+)
+def test_arguments_that_are_no_text(up: Cli, done: str, arguments: tuple[str, ...]) -> None:
+    result = up(*arguments)
+    assert (result.code, result.out) == (2, b"")
+    assert "\\udcff" in result.err and "UTF-8" in result.err
+
+
+def test_the_reader_of_a_log_may_have_enough(up: Cli, done: str) -> None:
+    """`run` still ends with the end of its task; `logs` has nothing left to do."""
+    running = up.start("run", "hello", "-a", "seconds=1", "-a", "code=3")
+    assert running.stdout is not None
+    running.stdout.readline()
+    running.stdout.close()
+    assert running.wait(30) == 1
+    logs = up.start("logs", done)
+    assert logs.stdout is not None and logs.stderr is not None
+    logs.stdout.close()
+    assert (logs.wait(30), logs.stderr.read()) == (0, b"")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_standard_streams_may_be_closed(up: Cli, done: str, closed: str) -> None:
+    command = [sys.executable, "-m", "silkmill", "show", done, "--data", str(up.data)]
+    shell = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *command], env=clean_environment())
+    assert shell.returncode == 0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from tests.helpers import wait_until
-from tests.unit.cli.conftest import Cli, finish
+from tests.unit.cli.conftest import Cli, clean_environment, finish
 
 
 def test_run_brings_its_engine_and_leaves_nothing_running(alone: Cli, folder: Path) -> None:
@@ -81,3 +83,25 @@ def test_ctrl_c_cancels_in_an_engine_of_its_own_too(alone: Cli, folder: Path) ->
     result = finish(process)
     assert result.code == 3, result
     assert alone("ps", "--json").json["state"] == "cancelled"
+
+
+def test_what_a_killed_engine_left_running_is_not_waited_for(alone: Cli, folder: Path) -> None:
+    killed = alone.start("run", str(folder), "-a", "seconds=600")
+    assert killed.stdout is not None
+    assert killed.stdout.readline() == b"hello\n"
+    killed.kill()
+    killed.wait()
+    left = alone("ps", "--json").json["id"]
+    result = alone("run", str(folder))
+    assert result.code == 0, result.err
+    assert f"still running since before this command, the next engine goes on with: {left}" in result.err
+    assert alone("show", left, "--json").json["state"] == "running"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&- 2>&-"])
+def test_an_engine_lives_without_standard_streams(alone: Cli, folder: Path, closed: str) -> None:
+    """Else its database and its sockets would get their numbers."""
+    command = [sys.executable, "-m", "silkmill", "run", str(folder), "--data", str(alone.data)]
+    shell = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *command], env=clean_environment())
+    assert shell.returncode == 0
+    assert alone("ps", "--json").json["state"] == "finished"
