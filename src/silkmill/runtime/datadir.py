@@ -66,7 +66,8 @@ class DataDirectory:
     def token(self) -> tuple[str, bool]:
         """The admin token, and whether this call has made it (the first start)."""
         with contextlib.suppress(FileNotFoundError):
-            return self.token_file.read_text().strip(), False
+            if token := self.token_file.read_text().strip():  # an empty one would let everybody in
+                return token, False
         token = secrets.token_urlsafe(32)
         write_private(self.token_file, token + "\n")
         return token, True
