@@ -61,7 +61,7 @@ def _lines(directory: Path) -> Iterator[str]:
 def _files_table(file: Path) -> tuple[list[str], list[str]]:
     """include and ignore. A file that is not right is the server's to refuse, with all its knowledge."""
     try:
-        table = tomllib.loads(file.read_text()).get("files", {})
+        table = tomllib.loads(file.read_text(encoding="utf-8-sig")).get("files", {})
         include, ignore = table.get("include", ["**"]), table.get("ignore", [])
     except (OSError, ValueError, AttributeError):
         return ["**"], []

@@ -159,7 +159,7 @@ def convert(name: str, type_name: str, value: Any) -> Any:
         return _CONVERT[type_name](value)
     except (KeyError, ValueError, TypeError, OverflowError):
         raise BadInput(
-            f"{value!r} is not {type_name}",
+            f"{name}: {value!r} is not {type_name}",
             field=f"params.{name}",
             remedy=f"give a value of type {type_name}",
         ) from None
@@ -196,6 +196,11 @@ _CONVERT: dict[str, Callable[[Any], Any]] = {
 
 
 _PLACE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_-]*)\}")
+
+
+def places(command: tuple[str, ...]) -> set[str]:
+    """Names of the parameters that a command is filled with."""
+    return {name for argument in command for name in _PLACE.findall(argument) if name}
 
 
 def _render(argument: str, params: dict[str, Any]) -> str:

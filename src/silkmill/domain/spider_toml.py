@@ -15,6 +15,7 @@ from silkmill.domain.spider import (
     check_name,
     check_variable,
     convert,
+    places,
     split_command,
 )
 from silkmill.domain.toml_table import TomlTable
@@ -41,6 +42,15 @@ def parse_spider_toml(text: str, *, file: str) -> SpiderConfig:
         raise BadInput(f"{file}: {error}", field=file, remedy="correct the TOML syntax") from None
     top = TomlTable(document, file, "", TOP_KEYS)
     _refuse_later_keys(top)
+    config = _config(top)
+    for name in sorted(places(config.command) - config.params.keys()):
+        top.refuse(
+            "command", f"names {{{name}}}", f"declare [params.{name}], or write {{{{ for a literal brace"
+        )
+    return config
+
+
+def _config(top: TomlTable) -> SpiderConfig:
     return SpiderConfig(
         name=_name(top, "name", top.text("name", required=True)),
         project=_name(top, "project", top.text("project", "default")),
@@ -90,19 +100,24 @@ def _param(params: TomlTable, name: str) -> Param:
         kind = next((kind for kind in PARAM_TYPES if type(given).__name__ == kind), None)
         if kind is None:
             params.refuse(name, f"is {given!r}", "give a string, a number, true or false, or a table")
-        return Param(type=kind, default=given)
+        return Param(type=kind, default=_of_type(params, name, kind, given))
     table = params.table(name, PARAM_KEYS)
     kind = table.choice("type", PARAM_TYPES)
     choices = table.values.get("choices", [])
     if not isinstance(choices, list):
         table.refuse("choices", f"is {choices!r}", "give a list")
-    return Param(
+    param = Param(
         type=kind,
         default=_of_type(table, "default", kind, table.values.get("default")),
         required=table.flag("required"),
         choices=tuple(_of_type(table, "choices", kind, choice) for choice in choices),
         help=table.text("help"),
     )
+    if param.choices and param.default not in (None, *param.choices):
+        table.refuse(
+            "default", f"is {param.default!r}, which is no choice", f"use one of {list(param.choices)}"
+        )
+    return param
 
 
 def _of_type(table: TomlTable, key: str, kind: str, value: Any) -> Any:

@@ -112,7 +112,7 @@ class Deploy:
                 remedy='write one with at least name = "…" and command = "…"',
             )
         try:
-            text = (await self.blob(manifest.sha256)).decode()
+            text = (await self.blob(manifest.sha256)).decode("utf-8-sig")  # some editors mark UTF-8
         except UnicodeDecodeError:
             raise BadInput(f"{MANIFEST} is not UTF-8", field=MANIFEST, remedy="save it as UTF-8") from None
         config = parse_spider_toml(text, file=MANIFEST)

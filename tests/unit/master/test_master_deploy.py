@@ -100,6 +100,10 @@ class TestVersions:
             await rig.deploy.create_version(None, [await entry(rig, "main.py", b"")])
         assert refusal.value.remedy
 
+    async def test_a_mark_of_utf_8_is_no_part_of_spider_toml(self, rig: Rig) -> None:
+        version = await rig.deploy.create_version(None, [await manifest(rig, "\ufeff" + SPIDER_TOML)])
+        assert len(version.spiders) == 1
+
     async def test_a_bad_spider_toml_makes_no_version(self, rig: Rig) -> None:
         for data in (b"name = 5", b"\xff\xfe", b'name = "x"\ncomand = "y"'):
             bad = await entry(rig, "spider.toml", data)
