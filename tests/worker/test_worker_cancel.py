@@ -57,7 +57,7 @@ async def test_a_cancel_undoes_a_preparation_that_waits_for_a_blob(
 async def test_a_cancel_ends_the_whole_tree(worker: WorkerDriver, master: FakeMaster, marker: str) -> None:
     stored = master.offer([sys.executable, "-u", "-c", STUBBORN], env={"MARKER": marker})
     await wait_until(lambda: b"ready" in stored.log, "the spider to run")
-    assert len(processes_of(marker)) >= 2
+    await wait_until(lambda: len(processes_of(marker)) >= 2, "its child, whose environment shows after exec")
     master.cancel(stored)
     await ended(stored)
     assert processes_of(marker) == []
