@@ -148,7 +148,7 @@ async def reading(data: Path) -> AsyncIterator[Reading]:
     """The API's reading half over a data directory: it dispatches nothing and takes no lock."""
     token = secrets.token_urlsafe(32)
     with _master_of(DataDirectory(data)) as master:
-        async with serving(create_app(master.parts, token), "127.0.0.1", 0) as url:
+        async with serving(create_app(master.parts, token), "127.0.0.1", 0, grace_seconds=0) as url:
             yield Reading(url, token)
 
 

@@ -15,7 +15,7 @@ from tests.http.problems import assert_problem
 from tests.support.master_rig import Agent, Rig
 
 from silkmill.adapters.http import event_stream, serving
-from silkmill.client import AsyncClient, Server
+from silkmill.client import AsyncClient, NoServer, Server
 from silkmill.client.sse import ServerEvent
 
 TIME = b"2026-03-01T12:00:00.000000000Z "
@@ -199,6 +199,13 @@ async def test_streams_end_when_the_server_closes(app: FastAPI) -> None:
             await take(events, "ready")
         with pytest.raises(StopAsyncIteration):
             await anext(events)
+
+
+async def test_a_server_without_grace_leaves_its_address_too(app: FastAPI) -> None:
+    async with serving(app, "127.0.0.1", 0, grace_seconds=0) as url:
+        assert await AsyncClient(Server(url, TOKEN)).nodes() is not None
+    with pytest.raises(NoServer):
+        await AsyncClient(Server(url, TOKEN)).nodes()
 
 
 async def test_an_address_in_use_is_told(app: FastAPI) -> None:

@@ -137,6 +137,8 @@ def _tell(error: BaseException) -> None:
         case UnicodeEncodeError():
             around = error.object[max(0, error.start - 20) : error.end + 20]
             say_error(f"{around!r} is not UTF-8; only paths may hold other bytes")
+        case OSError() if error.errno in BAD_PATH and error.filename:
+            say_error(f"{error.filename}: {error.strerror}; choose another place, or make this one usable")
         case ClientError() | SilkmillError() | OSError():
             say_error(str(error))
 

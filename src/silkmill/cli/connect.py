@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from silkmill.cli.loading import loading
 from silkmill.client.client import Client
 from silkmill.client.errors import NOT_FOUND, ClientError, NoServer
 from silkmill.client.server import find_server
@@ -58,7 +59,8 @@ def reading(data: Path) -> Iterator[Client]:
         raise NothingHere(data)
     if not os.access(data, os.W_OK):
         raise ReadOnly(data)
-    from silkmill.cli.hosted import reader  # no server runs: this process reads with the server's own code
+    with loading():
+        from silkmill.cli.hosted import reader  # this process reads, with the server's own code
 
     with reader(data) as served, Client(served) as client:
         yield client

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from silkmill.cli.loading import loading
 from silkmill.cli.talk import say
 from silkmill.client.client import Client
 from silkmill.client.errors import ConnectionLost, NoServer
@@ -52,8 +53,9 @@ def _find_or_start(data: Path, stack: ExitStack) -> tuple[Server, bool]:
 
 
 def _start(data: Path, stack: ExitStack, *, last_try: bool) -> Server | None:
-    from silkmill.cli.hosted import hosted  # the whole engine: not for a command that finds a server
-    from silkmill.runtime.datadir import DataDirectoryBusy
+    with loading():
+        from silkmill.cli.hosted import hosted  # the whole engine: not for a command that finds a server
+        from silkmill.runtime.datadir import DataDirectoryBusy
 
     try:
         return stack.enter_context(hosted(data))

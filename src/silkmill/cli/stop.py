@@ -20,6 +20,8 @@ from silkmill.client.server import Server, announced_server, is_alive
 DRAIN_SECONDS = 0.5
 """With --kill so long for an engine that has nothing to wait for; then it is cut."""
 
+TELL_SECONDS = 2.0
+
 
 @click.command(short_help="stop the engine")
 @click.option("--kill", is_flag=True, help="Do not wait for running spiders: kill them too.")
@@ -54,7 +56,9 @@ def _end(server: Server, *, cut: bool) -> None:
             if cut and not _wait_gone(handle, DRAIN_SECONDS):
                 with suppress(ProcessLookupError):
                     signal.pidfd_send_signal(handle, signal.SIGTERM)
-            _wait_gone(handle, None)
+            if not _wait_gone(handle, TELL_SECONDS):
+                say("it waits for the tasks that run; `silkmill stop --kill` does not")
+                _wait_gone(handle, None)
     finally:
         os.close(handle)
 

@@ -13,6 +13,7 @@ import click
 
 from silkmill.cli import options
 from silkmill.cli.exits import Exit
+from silkmill.cli.loading import loading
 from silkmill.cli.talk import say
 from silkmill.domain.errors import BadInput
 
@@ -31,9 +32,10 @@ def command(listen: str | None, max_runners: int | None, data: Path) -> int:
         raise BadInput(
             f"silkmill runs spiders on Linux only, not on {sys.platform}", remedy="use a Linux host"
         )
-    import uvloop
+    with loading():
+        import uvloop
 
-    from silkmill.settings import load_settings
+        from silkmill.settings import load_settings
 
     settings = load_settings(data, listen=listen, max_runners=max_runners)
     refuse_foreign_address(settings.host)
@@ -56,7 +58,8 @@ def refuse_foreign_address(host: str) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    from silkmill.compose import Engine
+    with loading():
+        from silkmill.compose import Engine
 
     async with Engine.open(settings) as engine:
         _say_ready(engine, settings)

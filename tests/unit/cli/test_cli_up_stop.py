@@ -74,8 +74,9 @@ def test_a_second_up_is_refused_and_told_who_is_there(running: Cli) -> None:
 
 
 def test_stop_waits_for_what_runs(running: Cli, folder: Path) -> None:
-    task_id = submit(running, folder, "-a", "seconds=2")
-    assert running("stop").code == 0
+    task_id = submit(running, folder, "-a", "seconds=4")
+    stopped = running("stop")
+    assert (stopped.code, "waits for the tasks that run" in stopped.err) == (0, True), stopped.err
     assert not (running.data / "server.json").exists()
     assert running("show", task_id, "--json").json["state"] == "finished"
     assert running("stop").code == 5
