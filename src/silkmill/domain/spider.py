@@ -111,7 +111,9 @@ def resolve_params(config: SpiderConfig, given: dict[str, Any]) -> dict[str, Any
 
 
 def render_command(config: SpiderConfig, params: dict[str, Any]) -> tuple[str, ...]:
-    """The argv: `{name}` is replaced inside one argument and stays inside it; `{{` is `{`, `}}` is `}`."""
+    """The argv: `{name}` is replaced inside one argument and stays inside it; `{{` is `{`.
+
+    A closing brace is itself, doubled or not, so that JSON in an argument stays as it is written."""
     return tuple(_render(argument, params) for argument in config.command)
 
 
@@ -195,7 +197,7 @@ _CONVERT: dict[str, Callable[[Any], Any]] = {
 }
 
 
-_PLACE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_-]*)\}")
+_PLACE = re.compile(r"\{\{|\{([A-Za-z_][A-Za-z0-9_-]*)\}")
 
 
 def places(command: tuple[str, ...]) -> set[str]:

@@ -34,7 +34,8 @@ def test_a_placeholder_stays_inside_its_argument() -> None:
 
 
 def test_doubled_braces_are_literal() -> None:
-    assert render_command(config("{{a}}", "{{{x}}}", "}}"), {"x": 1}) == ("{a}", "{1}", "}")
+    command = config("{{a}", "{{{x}}", '{"a":{"b":1}}', "}}")
+    assert render_command(command, {"x": 1}) == ("{a}", "{1}", '{"a":{"b":1}}', "}}")
 
 
 def test_text_that_is_not_a_placeholder_is_left_alone() -> None:
