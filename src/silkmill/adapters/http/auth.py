@@ -9,8 +9,10 @@ from starlette.requests import Request
 from silkmill.adapters.http.problems import Refusal
 
 
-def require_token(request: Request) -> None:
-    """The one dependency of the API's router: whatever is on it is closed without the token."""
+async def require_token(request: Request) -> None:
+    """The one dependency of the API's router: whatever is on it is closed without the token.
+
+    A coroutine, because FastAPI sends any other dependency through a thread."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     expected: bytes = request.app.state.token
     if scheme.lower() != "bearer" or not secrets.compare_digest(given.strip().encode(), expected):

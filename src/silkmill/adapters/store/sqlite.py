@@ -48,7 +48,8 @@ class SqliteStore:
             await self._writer.write(writes.insert_tasks(chunk))
 
     async def task(self, task_id: str) -> Task | None:
-        found = await self._tasks(sql.TASK, {"if_id": task_id})
+        where = {"if_id": task_id}
+        found = self._readers.read_now(lambda connection: _tasks(connection, sql.TASK, where))
         return found[0] if found else None
 
     async def swap(self, old: Task, new: Task) -> Task:
@@ -116,7 +117,8 @@ class SqliteStore:
         await self._writer.write(writes.delete_log_tail(ref, before))
 
     async def record(self, kind: type[Record], key: str) -> Stored[Record] | None:
-        rows = await self._rows(sql.RECORD, {"if_kind": codec.kind_name(kind), "if_key": key})
+        where = {"if_kind": codec.kind_name(kind), "if_key": key}
+        rows = self._readers.read_now(lambda connection: connection.execute(sql.RECORD, where).fetchall())
         return Stored(key, codec.decode(kind, rows[0][0]), rows[0][1]) if rows else None
 
     async def insert_record(self, key: str, value: object) -> None:
