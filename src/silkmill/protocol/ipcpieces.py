@@ -5,6 +5,7 @@ another thread or process. One frame is open at a time: senders hold a lock whil
 """
 
 import re
+from functools import cached_property
 
 _LONGEST_RAW = 16 * 1024 * 1024
 
@@ -13,10 +14,18 @@ class Pieces:
     """The pieces of the frame that is open, kept as they came so that they can be given back."""
 
     def __init__(self, mark: bytes) -> None:
-        self._head = re.compile(re.escape(mark) + rb"([+-])([0-9A-Za-z._-]{1,40}) ")
-        self._framing = re.compile(rb"\n|" + self._head.pattern)
+        self._mark = mark
         self._raw = bytearray()
         self._id = b""
+
+    # A pattern of one nonce costs more than a small spider's whole output: it is made for the first piece.
+    @cached_property
+    def _head(self) -> re.Pattern[bytes]:
+        return re.compile(re.escape(self._mark) + rb"([+-])([0-9A-Za-z._-]{1,40}) ")
+
+    @cached_property
+    def _framing(self) -> re.Pattern[bytes]:
+        return re.compile(rb"\n|" + self._head.pattern)
 
     def __bool__(self) -> bool:
         return bool(self._raw)

@@ -4,6 +4,7 @@ It takes only what the long way (`ipcframe`) would take too, and leaves everythi
 """
 
 import re
+from functools import cached_property
 
 from silkmill.protocol.ipcbuffer import INDENT
 from silkmill.protocol.jsonscan import scan_small, too_deep
@@ -26,11 +27,16 @@ class ItemRuns:
     """Reads runs of such frames; `mark` is what each begins with: the nonce, or nothing at a line's start."""
 
     def __init__(self, mark: bytes) -> None:
-        self._head = re.compile((re.escape(mark) or INDENT) + _HEAD).match
+        self._mark = mark
+
+    @cached_property
+    def _head(self) -> re.Pattern[bytes]:
+        """Made for the first frame: a pattern of one nonce costs more than a small spider's whole output."""
+        return re.compile((re.escape(self._mark) or INDENT) + _HEAD)
 
     def take(self, buffer: bytes, position: int, items: list[bytes]) -> int:
         """Appends the items of the frames that begin at `position`; the position after the last one taken."""
-        head_of, text, base, last, window = self._head, "", position, position, 2048
+        head_of, text, base, last, window = self._head.match, "", position, position, 2048
         while head := head_of(buffer, position):
             start = head.end()
             newline = buffer.find(b"\n", start, position + _LONGEST_LINE)
