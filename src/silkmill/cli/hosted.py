@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import uvloop
+
 from silkmill import compose
 from silkmill.cli.background import in_background
 from silkmill.cli.talk import say
@@ -15,6 +17,8 @@ from silkmill.settings import Settings, load_settings
 
 DRAIN_SECONDS = 2.0
 """The tasks of all clients have ended by then: only their directories are still cleaned."""
+
+SETTLE_SECONDS = 10.0
 
 
 @contextmanager
@@ -33,6 +37,25 @@ def reader(data: Path) -> Iterator[Server]:
     """The server's own reading code over a data directory that no engine holds."""
     with in_background(lambda: compose.reading(data)) as served:
         yield Server(served.url, served.token)
+
+
+def settle(data: Path) -> list[str]:
+    """Record the end of attempts whose runners are dead: their logs and items are stored, their tasks wait for
+    the next engine. Answers with the ids of those that it could not record in time.
+
+    Raises DataDirectoryBusy, BadInput, Unavailable, OSError."""
+    settings = load_settings(data, listen="127.0.0.1:0", drain_timeout=0.0)
+    return uvloop.run(_settle(settings))
+
+
+async def _settle(settings: Settings) -> list[str]:
+    async with compose.Engine.open(settings) as engine, asyncio.TaskGroup() as group:
+        engine.drain()
+        running = group.create_task(engine.run())
+        await asyncio.wait([running], timeout=SETTLE_SECONDS)
+        left = [] if running.done() else engine.running()
+        engine.cut()
+    return left
 
 
 @asynccontextmanager

@@ -12,7 +12,8 @@ import click
 
 from silkmill.cli import options
 from silkmill.cli.exits import Exit
-from silkmill.cli.kill import kill_runners
+from silkmill.cli.loading import loading
+from silkmill.cli.runners import LivingRunner, kill_runners, living_runners
 from silkmill.cli.talk import say
 from silkmill.client.errors import NoServer
 from silkmill.client.server import Server, announced_server, is_alive
@@ -32,14 +33,51 @@ def command(kill: bool, data: Path) -> int:
     With --kill running spiders are killed; the next `up` runs their tasks again."""
     server = announced_server(data)
     if server is None and not kill:
-        raise NoServer(f"no silkmill runs for {data}")
+        raise NoServer(f"no silkmill runs for {data}{_left_alive(living_runners(data))}")
     if server is not None:
         say(f"stopping the process {server.pid} of {data}")
         _end(server, cut=kill)
     if kill:
-        killed = kill_runners(data)
-        say(f"killed {len(killed)} runners with their spiders" if killed else "no runner was left")
+        _say_killed(kill_runners(data))
+        _record_ends(data)
     return Exit.DONE
+
+
+def _left_alive(runners: list[LivingRunner]) -> str:
+    """What a killed engine left: its spiders run on until the next one adopts them."""
+    busy = [f"task {runner.task_id} (runner {runner.pid})" for runner in runners if runner.task_id]
+    if not busy:
+        return ""
+    return (
+        f", but what an earlier one started is alive: {', '.join(busy)}; "
+        "`silkmill up` goes on with it, `silkmill stop --kill` ends it"
+    )
+
+
+def _say_killed(runners: list[LivingRunner]) -> None:
+    tasks = [runner.task_id for runner in runners if runner.task_id]
+    if not tasks:
+        say("no spider was running")
+    elif len(tasks) == 1:
+        say(f"killed the spider of 1 task: {tasks[0]}")
+    else:
+        say(f"killed the spiders of {len(tasks)} tasks: {' '.join(tasks)}")
+
+
+def _record_ends(data: Path) -> None:
+    """So that nobody reads that a dead spider runs: the attempts that are left are given back."""
+    if not any(data.glob("attempts/*")):
+        return
+    with loading():
+        from silkmill.cli.hosted import settle
+        from silkmill.domain.errors import SilkmillError
+    try:
+        left = settle(data)
+    except (SilkmillError, OSError) as error:
+        say(f"their tasks are still recorded as running, until the next `silkmill up`: {error}")
+    else:
+        if left:
+            say(f"still recorded as running, until the next `silkmill up`: {' '.join(left)}")
 
 
 def _end(server: Server, *, cut: bool) -> None:

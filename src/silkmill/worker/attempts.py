@@ -10,7 +10,7 @@ import structlog
 from silkmill.domain.errors import StaleAttempt
 from silkmill.domain.outcome import Facts
 from silkmill.worker.ending import conclude, end_defective, end_stale, not_prepared, ship_rest, undone
-from silkmill.worker.held import Ending, HeldAttempt, Stopped
+from silkmill.worker.held import Ending, GivenBack, HeldAttempt, Stopped
 from silkmill.worker.lost import end_lost
 from silkmill.worker.prepare.errors import PreparationFailed
 from silkmill.worker.preparing import prepare_held
@@ -88,8 +88,12 @@ class AttemptOwner:
         """Runner and agent died: the files tell how it ended, or that it was lost.
 
         The cgroups of dead runners were emptied when the agent started."""
-        facts = self.held.outcome() or await end_lost(self.held.ref, self.held.place, None, with_worker=True)
-        return counted(self.held, await ship_rest(self.held, facts))
+        held = self.held
+        facts = held.outcome() or await end_lost(held.ref, held.place, None, with_worker=True)
+        facts = counted(held, await ship_rest(held, facts))
+        if held.giving_back is not None and facts.lost_with_worker and facts.verified:
+            return GivenBack(held.giving_back)  # killed on purpose: it counts for nothing
+        return facts
 
     async def from_stale(self) -> Ending:
         """Found on this node, but the master does not want it."""

@@ -77,7 +77,7 @@ class Cli:
         return finish(process, seconds)
 
     def kill_runners(self) -> None:
-        from silkmill.cli.kill import kill_runners
+        from silkmill.cli.runners import kill_runners
 
         kill_runners(self.data)
 

@@ -35,6 +35,11 @@ def submit(cli: Cli, folder: Path, *arguments: str) -> str:
     return task_id
 
 
+def shown_of(cli: Cli, task_id: str) -> tuple[str, int]:
+    task = cli("show", task_id, "--json").json
+    return task["state"], task["attempt"]
+
+
 def spiders_of(task_id: str) -> list[int]:
     """Processes that run for the task."""
     found = []
@@ -99,9 +104,17 @@ def test_the_second_signal_leaves_spiders_running_and_names_them(running: Cli, f
 
 def test_stop_kill_ends_engine_and_spiders_and_the_task_is_run_again(running: Cli, folder: Path) -> None:
     task_id = submit(running, folder, "-a", "seconds=60", "-a", "stubborn=true")
-    assert running("stop", "--kill").code == 0
+    stopped = running("stop", "--kill")
+    assert (stopped.code, f"killed the spider of 1 task: {task_id}" in stopped.err) == (0, True), stopped.err
     assert not spiders_of(task_id)
     assert not (running.data / "server.json").exists()
+    left = running("show", task_id, "--json").json  # what the engine had no time to record
+    assert (left["state"], left["phase"], [one["outcome"] for one in left["attempts"]]) == (
+        "pending",
+        None,
+        ["given_back"],
+    )
+    assert running("logs", task_id, "--stream", "stdout", "--raw").out == b"hello\n"
     process = start_up(running)
     try:
         wait_until(lambda: running("show", task_id, "--json").json["attempt"] == 2, 30)
@@ -109,6 +122,39 @@ def test_stop_kill_ends_engine_and_spiders_and_the_task_is_run_again(running: Cl
         assert running("wait", task_id).code == 3
     finally:
         end_up(running, process)
+
+
+def test_stop_kill_as_often_as_one_likes_fails_no_task(running: Cli, folder: Path) -> None:
+    """It is no lost worker, of which the third one would end the task for good."""
+    task_id = submit(running, folder, "-a", "seconds=60")
+    for number in (1, 2, 3, 4):
+        wait_until(lambda: shown_of(running, task_id) == ("running", number), 30)
+        assert running("stop", "--kill").code == 0
+        process = start_up(running)
+    end_up(running, process)
+
+
+def test_stop_names_what_a_killed_engine_left_and_kill_ends_it(alone: Cli, folder: Path) -> None:
+    process = start_up(alone, "--max-runners", "2")
+    task_id = submit(alone, folder, "-a", "seconds=60")
+    assert alone("run", str(folder)).code == 0  # and so the other runner is idle
+    process.kill()
+    process.wait()
+    (runner,) = [
+        facts["pid"]
+        for file in alone.data.glob("runners/*/runner.json")
+        if (facts := json.loads(file.read_text()))["attempt"]
+    ]
+    stopped = alone("stop")
+    assert stopped.code == 5
+    assert f"task {task_id} (runner {runner})" in stopped.err, stopped.err
+    assert "silkmill stop --kill" in stopped.err
+    killed = alone("stop", "--kill")
+    assert killed.code == 0
+    assert f"killed the spider of 1 task: {task_id}" in killed.err, killed.err
+    assert not spiders_of(task_id)
+    assert "no spider was running" in alone("stop", "--kill").err
+    assert "stop --kill" not in alone("stop").err
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,63 @@
+"""Runners that outlived their engine: finding them, and killing them with every process below them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from silkmill.runner.processes import descendants, kill_process, start_time
+
+KILL_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class LivingRunner:
+    """`task_id` is None while it is idle: then it ends by itself when no engine comes."""
+
+    pid: int
+    start_time: int
+    task_id: str | None
+
+
+def living_runners(data: Path) -> list[LivingRunner]:
+    """The runners of the data directory that live, by slot."""
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    living = []
+    for file in sorted(data.glob("runners/*/runner.json")):
+        try:
+            facts = json.loads(file.read_bytes())
+            pid, since, boot = int(facts["pid"]), int(facts["start_time"]), facts["boot_id"]
+            attempt = facts.get("attempt")
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # it ended meanwhile, or never got so far
+        if boot == boot_id and start_time(pid) == since:
+            living.append(LivingRunner(pid, since, _task_of(attempt) if attempt else None))
+    return living
+
+
+def kill_runners(data: Path) -> list[LivingRunner]:
+    """Kill each living runner of the data directory with its spider's tree; answers with what they were."""
+    killed = living_runners(data)
+    for runner in killed:
+        _kill_tree(runner.pid, runner.start_time)
+    return killed
+
+
+def _task_of(attempt_directory: str) -> str:
+    return Path(attempt_directory).name.rpartition(".")[0]
+
+
+def _kill_tree(runner: int, since: int) -> None:
+    """The runner is held still first: it must not record an outcome that its spider did not come to, and as a
+    subreaper it keeps every process of the tree below it until the last one is dead."""
+    os.kill(runner, signal.SIGSTOP)
+    deadline = time.monotonic() + KILL_SECONDS
+    while (left := descendants(runner)) and time.monotonic() < deadline:
+        for pid, started in left.items():
+            kill_process(pid, started)
+        time.sleep(0.01)
+    kill_process(runner, since)
