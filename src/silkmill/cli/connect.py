@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from silkmill.cli.loading import loading
+from silkmill.cli.talk import say
 from silkmill.client.client import Client
 from silkmill.client.errors import NOT_FOUND, ClientError, NoServer
 from silkmill.client.server import find_server
@@ -39,6 +40,15 @@ def connected(data: Path) -> Iterator[Client]:
         raise NoServer(f"no server runs for {data}; start silkmill up")
     with Client(server) as client:
         yield client
+
+
+def say_if_unattended(data: Path, phases: Iterable[str | None]) -> None:
+    """Of shown tasks. Without an engine nobody sees what becomes of an open attempt."""
+    if any(phases) and find_server(data) is None:
+        say(
+            f"no engine runs for {data}: what is not ended is shown as it was last recorded; "
+            "`silkmill up` goes on with it, `silkmill stop` says what is alive"
+        )
 
 
 def current_client(data: Path, client: Client) -> Client:

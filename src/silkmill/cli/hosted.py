@@ -40,8 +40,8 @@ def reader(data: Path) -> Iterator[Server]:
 
 
 def settle(data: Path) -> list[str]:
-    """Record the end of attempts whose runners are dead: their logs and items are stored, their tasks wait for
-    the next engine. Answers with the ids of those that it could not record in time.
+    """Record the end of attempts whose runners are dead: logs and items are stored, the tasks are given back.
+    Answers with the ids of those for which there was no time.
 
     Raises DataDirectoryBusy, BadInput, Unavailable, OSError."""
     settings = load_settings(data, listen="127.0.0.1:0", drain_timeout=0.0)

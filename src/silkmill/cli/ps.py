@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from silkmill.cli import options
-from silkmill.cli.connect import NothingHere, reading
+from silkmill.cli.connect import NothingHere, reading, say_if_unattended
 from silkmill.cli.ending import state_line
 from silkmill.cli.exits import Exit
 from silkmill.cli.talk import print_json, say
@@ -54,12 +54,8 @@ def command(
     }
     try:
         with reading(data) as client:
-            tasks = islice(_newest(client, count, where), count)
-            if as_json:
-                for task in tasks:
-                    print_json(task)
-            else:
-                _print_table(list(tasks))
+            phases = (_print_lines if as_json else _print_table)(islice(_newest(client, count, where), count))
+        say_if_unattended(data, phases)
     except NothingHere as nothing:
         say(str(nothing))
     return Exit.DONE
@@ -69,13 +65,24 @@ def _newest(client: Client, count: int, where: dict[str, Any]) -> Iterator[dict[
     return client.every_task(limit=min(count, PAGE), **where)
 
 
-def _print_table(tasks: list[dict[str, Any]]) -> None:
-    rows = [("ID", "SPIDER", "STATE", "ITEMS", "RUNTIME", "CREATED"), *map(_row, tasks)]
+def _print_lines(tasks: Iterator[dict[str, Any]]) -> set[str | None]:
+    """Answers with the phases of what was shown."""
+    phases = set()
+    for task in tasks:
+        print_json(task)
+        phases.add(task["phase"])
+    return phases
+
+
+def _print_table(tasks: Iterator[dict[str, Any]]) -> set[str | None]:
+    shown = list(tasks)
+    rows = [("ID", "SPIDER", "STATE", "ITEMS", "RUNTIME", "CREATED"), *map(_row, shown)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for number, row in enumerate(rows):
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         line = "  ".join(cells).rstrip()
         click.echo(click.style(line, bold=True) if number == 0 and sys.stdout.isatty() else line)
+    return {task["phase"] for task in shown}
 
 
 def _row(task: dict[str, Any]) -> tuple[str, ...]:

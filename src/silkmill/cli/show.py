@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from silkmill.cli import options
-from silkmill.cli.connect import reading
+from silkmill.cli.connect import reading, say_if_unattended
 from silkmill.cli.exits import Exit
 from silkmill.cli.talk import print_json
 from silkmill.cli.text import printable
@@ -29,6 +29,7 @@ def command(task: str, as_json: bool, data: Path) -> int:
         print_json(shown)
     else:
         _print(shown)
+    say_if_unattended(data, [shown["phase"]])
     return Exit.DONE
 
 

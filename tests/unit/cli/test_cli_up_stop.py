@@ -128,7 +128,7 @@ def test_stop_kill_as_often_as_one_likes_fails_no_task(running: Cli, folder: Pat
     """It is no lost worker, of which the third one would end the task for good."""
     task_id = submit(running, folder, "-a", "seconds=60")
     for number in (1, 2, 3, 4):
-        wait_until(lambda: shown_of(running, task_id) == ("running", number), 30)
+        wait_until(lambda number=number: shown_of(running, task_id) == ("running", number), 30)
         assert running("stop", "--kill").code == 0
         process = start_up(running)
     end_up(running, process)

@@ -98,6 +98,19 @@ def test_what_a_killed_engine_left_running_is_not_waited_for(alone: Cli, folder:
     assert alone("show", left, "--json").json["state"] == "running"
 
 
+def test_readers_say_that_nobody_attends_to_what_they_show_as_running(alone: Cli, folder: Path) -> None:
+    killed = alone.start("run", str(folder), "-a", "seconds=600")
+    assert killed.stdout is not None
+    assert killed.stdout.readline() == b"hello\n"
+    assert "no engine runs" not in alone("ps").err
+    killed.kill()
+    killed.wait()
+    for arguments in (("ps",), ("ps", "--json"), ("show", "last"), ("why", "last")):
+        assert "no engine runs" in alone(*arguments).err, arguments
+    alone("stop", "--kill")
+    assert alone("ps", "--json").err == ""
+
+
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&- 2>&-"])
 def test_an_engine_lives_without_standard_streams(alone: Cli, folder: Path, closed: str) -> None:
     """Else its database and its sockets would get their numbers."""
