@@ -24,12 +24,18 @@ PAGE = 200
 SHOWN_ID = 8
 
 
+def _tag(ctx: click.Context, param: click.Parameter, given: str | None) -> str | None:
+    if given == "":
+        raise click.BadParameter("no task has an empty tag; leave the option out for all tasks", ctx, param)
+    return given
+
+
 @click.command(short_help="list tasks")
 @click.option(
     "--state", "states", type=click.Choice(STATES), multiple=True, help="In this state; may be repeated."
 )
 @click.option("--spider", metavar="S", help="Of this spider.")
-@click.option("--tag", metavar="T", help="With this tag.")
+@click.option("--tag", metavar="T", callback=_tag, help="With this tag.")
 @click.option("--since", type=Span(), metavar="1h", help="Created since.")
 @click.option(
     "-n", "count", type=click.IntRange(1, sys.maxsize), default=20, show_default=True, help="At most so many."

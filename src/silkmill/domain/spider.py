@@ -82,6 +82,16 @@ def check_name(value: str, field_name: str) -> str:
     return value
 
 
+def check_tag(tag: str) -> None:
+    """A tag is typed and shown on one line, so it must be seen as it is. Raises BadInput."""
+    if not tag or tag != tag.strip() or not tag.isprintable():
+        raise BadInput(
+            f"the tag {tag!r} is empty, or has spaces around it or control characters in it",
+            field="tags",
+            remedy="give a tag that can be read on one line, or none",
+        )
+
+
 def check_variable(name: str, value: str) -> None:
     """An environment variable that a spider or a submitter may set. Raises BadInput."""
     if not VARIABLE.match(name) or name.startswith(OUR_VARIABLES):

@@ -13,6 +13,7 @@ from silkmill.domain.spider import (
     Param,
     SpiderConfig,
     check_name,
+    check_tag,
     check_variable,
     convert,
     places,
@@ -56,7 +57,7 @@ def _config(top: TomlTable) -> SpiderConfig:
         project=_name(top, "project", top.text("project", "default")),
         command=_command(top),
         priority=top.whole("priority", 5, lowest=1, highest=10),
-        tags=top.texts("tags", ()),
+        tags=_tags(top),
         ipc=top.choice("ipc", ("open", "strict")),
         stdin=top.table("ipc_stdin", ["mode"]).choice("mode", ("open", "null")),
         params=_params(top),
@@ -74,6 +75,16 @@ def _name(top: TomlTable, key: str, value: str) -> str:
         return check_name(value, key)
     except BadInput as refusal:
         top.refuse(key, f"is {value!r}, which is not a name", refusal.remedy or "choose another")
+
+
+def _tags(top: TomlTable) -> tuple[str, ...]:
+    tags = top.texts("tags", ())
+    for tag in tags:
+        try:
+            check_tag(tag)
+        except BadInput as refusal:
+            top.refuse("tags", f"holds {tag!r}", refusal.remedy or "choose another")
+    return tags
 
 
 def _command(top: TomlTable) -> tuple[str, ...]:

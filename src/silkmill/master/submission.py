@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from silkmill.domain.errors import BadInput
-from silkmill.domain.spider import SpiderConfig, check_variable, render_command, resolve_params
+from silkmill.domain.spider import SpiderConfig, check_tag, check_variable, render_command, resolve_params
 from silkmill.domain.task import Task
 
 
@@ -27,8 +27,10 @@ class Submission:
 
 def checked(submission: Submission, version: str, config: SpiderConfig) -> Submission:
     """The submission with version, priority and tags filled in. Raises BadInput for anything that could only
-    fail later: parameters, environment, priority."""
+    fail later: parameters, tags, environment, priority."""
     render_command(config, resolve_params(config, submission.params))
+    for tag in () if submission.retry_of else submission.tags:  # those of an older task were taken once
+        check_tag(tag)
     for name, value in submission.env.items():
         check_variable(name, value)
     priority = config.priority if submission.priority is None else submission.priority

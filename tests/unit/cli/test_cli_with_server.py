@@ -191,6 +191,8 @@ def in_terminal(command: list[str]) -> bytes:
         (("run", "hello", "-a", "count=x"), 2),
         (("run", "hello", "-a", "count"), 2),
         (("run", "hello", "-p", "11"), 2),
+        (("run", "hello", "-t", ""), 2),
+        (("ps", "--tag", ""), 2),
         (("run", "hello", "-e", "SILKMILL_X=1"), 2),
         (("run", "./no/such/folder"), 2),
         (("run", "/etc"), 2),

@@ -188,6 +188,8 @@ def test_an_unknown_key_names_the_nearest_known_one(line: str, key: str, nearest
         "this is not toml",
         SMALL + "priority = " + "9" * 5000,
         SMALL + "tags = " + "[" * 5000,
+        SMALL + 'tags = ["daily", ""]',
+        SMALL + 'tags = ["daily "]',
         SMALL + "[limits]\nitems = 9223372036854775808",
         SMALL + '[limits]\nlog = "8388608TiB"',
         SMALL + '[limits]\nprepare = "3651d"',
