@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from silkmill.adapters.bucket import LocalBucket
 from silkmill.adapters.clock import SystemClock
@@ -59,7 +58,8 @@ def make_master(store: Store, bucket: Bucket, clock: Clock) -> Master:
     outages = Outages(clock)
     tasks, versions = Tasks(store, feed), Versions(store)
     workers = Workers(store, tasks, feed, clock)
-    intake = Intake(store, bucket, tasks, versions, clock)
+    dispatcher = Dispatcher(store, tasks, workers, feed, clock)
+    intake = Intake(store, bucket, tasks, versions, dispatcher, clock)
     deploy = Deploy(store, bucket, versions, outages, clock)
     writer = LogWriter(store, bucket, tasks.change)
     collector = Collector(store, tasks, versions, workers.slots, writer, feed, outages, clock)
@@ -76,7 +76,7 @@ def make_master(store: Store, bucket: Bucket, clock: Clock) -> Master:
             workers=workers,
         ),
         link=LocalLink(workers, collector, deploy),
-        dispatcher=Dispatcher(store, tasks, workers, feed, clock),
+        dispatcher=dispatcher,
         recovery=Recovery(store, tasks, workers, versions, intake, outages, clock),
         upkeep=Upkeep(store, LogUpkeep(store, bucket, tasks.change), clock),
     )
@@ -88,7 +88,6 @@ class Engine:
     def __init__(self, master: Master, agent: Agent, url: str, token: str, token_is_new: bool) -> None:
         self._master, self._agent = master, agent
         self.url, self.token, self.token_is_new = url, token, token_is_new
-        self._dispatching: asyncio.Task[NoReturn] | None = None
 
     @classmethod
     @asynccontextmanager
@@ -110,9 +109,8 @@ class Engine:
     async def run(self) -> None:
         """Until `drain` has let everything end, or `cut`."""
         async with asyncio.TaskGroup() as group:
-            self._dispatching = group.create_task(self._master.dispatcher.run())
             loops = [
-                self._dispatching,
+                group.create_task(self._master.dispatcher.run()),
                 group.create_task(every(recovery.TICK_SECONDS, self._master.recovery.tick)),
                 group.create_task(every(upkeep.TICK_SECONDS, self._master.upkeep.tick)),
             ]
@@ -123,8 +121,7 @@ class Engine:
     def drain(self) -> None:
         """Take no new work; `run` returns when what runs has ended."""
         self._agent.drain()
-        if self._dispatching is not None:  # its offers would only be refused, again and again
-            self._dispatching.cancel()
+        self._master.dispatcher.drain()  # its offers would only be refused, again and again
 
     def cut(self) -> None:
         """Leave now; runners and spiders live on, and the next engine adopts them."""

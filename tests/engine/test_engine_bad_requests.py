@@ -303,11 +303,14 @@ def test_a_blob_under_a_wrong_name(up: Server, name: str) -> None:
         ("PATCH", "/tasks/{task}"),
         ("POST", "/nodes"),
         ("GET", "/blobs/missing"),
-        ("ODD", "/tasks"),
     ],
 )
 def test_a_method_that_is_not_there(up: Server, method: str, path: str) -> None:
     check_refused(up, ask(up, method, API + path), 405, stored(up))
+
+
+def test_a_method_that_is_none(up: Server) -> None:
+    check_refused(up, ask(up, "ODD", f"{API}/tasks"), 400, stored(up))
 
 
 ROUTES = [

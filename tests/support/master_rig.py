@@ -65,9 +65,9 @@ class Rig:
         self.versions = Versions(store)
         self.outages = Outages(self.clock)
         self.deploy = Deploy(store, self.bucket, self.versions, self.outages, self.clock)
-        self.intake = Intake(store, self.bucket, self.tasks, self.versions, self.clock)
         self.workers = Workers(store, self.tasks, self.feed, self.clock)
         self.dispatcher = Dispatcher(store, self.tasks, self.workers, self.feed, self.clock)
+        self.intake = Intake(store, self.bucket, self.tasks, self.versions, self.dispatcher, self.clock)
         self.logs = LogWriter(store, self.bucket, self.tasks.change)
         self.collector = Collector(
             store=store,
@@ -102,8 +102,11 @@ class Rig:
         await self.deploy.put_blob(sha, data)
         return (await self.deploy.create_version(None, [FileEntry("spider.toml", sha, len(data))])).id
 
+    def line(self, **given: Any) -> Submission:
+        return Submission("default", "news", **given)
+
     async def submit(self, **given: Any) -> Task:
-        return await self.intake.submit(Submission("default", "news", **given))
+        return await self.intake.submit(self.line(**given))
 
     async def task(self, task_id: str) -> Task:
         return await self.tasks.get(task_id)
@@ -117,6 +120,7 @@ class Agent:
     node: str = "node-1"
     max_runners: int = 2
     boot_id: str = "boot-1"
+    embedded: bool = False
     session: str = ""
     commands: AsyncIterator[Command] = field(init=False)
 
@@ -127,7 +131,8 @@ class Agent:
         return registered
 
     def registration(self, *held: Held) -> Registration:
-        return Registration(self.node, self.node, self.boot_id, self.max_runners, held, embedded=True)
+        own = self.node, self.node, self.boot_id, self.max_runners
+        return Registration(*own, held, embedded=self.embedded)
 
     async def offered(self) -> AttemptRef:
         """Let the dispatcher place, and take the offer that it pushes."""

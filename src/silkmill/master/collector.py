@@ -62,7 +62,11 @@ class Collector:
             check_writer(task, ref, session)
             return None if task.row[1] is not Phase.OFFERED else advance(task, Accept())
 
-        task = await self._change(ref, decide)
+        try:
+            task = await self._change(ref, decide)
+        except StaleAttempt:  # a claim that was in doubt has not been made, or was withdrawn
+            self._slots.free(ref)
+            raise
         version = await self._versions.get(task.version)
         return _work_order(task, ref, version, version.spiders[task.spider])
 

@@ -7,9 +7,9 @@ import random
 from typing import NoReturn
 
 from silkmill.domain.attempt import AttemptRef
-from silkmill.domain.errors import Conflict, IllegalTransition, Unavailable
-from silkmill.domain.events import Assign
-from silkmill.domain.task import Task
+from silkmill.domain.errors import Conflict, Unavailable
+from silkmill.domain.events import Accept, Assign
+from silkmill.domain.task import Task, advance
 from silkmill.master.feed import Feed, Hint, Resync, TaskChanged
 from silkmill.master.lookahead import LookAhead
 from silkmill.master.tasks import Tasks
@@ -29,7 +29,10 @@ PAUSE_SECONDS = 0.5
 
 
 class Dispatcher:
-    """A slot is taken when the claim begins, so that claims for several slots share one commit."""
+    """A slot is taken when the claim begins, so that claims for several slots share one commit.
+
+    The embedded agent lives and dies with its master and cannot miss an offer: for it ASSIGN and ACCEPT are
+    one write, and a new task that need not wait is stored as claimed."""
 
     def __init__(self, store: Store, tasks: Tasks, workers: Workers, feed: Feed, clock: Clock) -> None:
         self._store, self._tasks, self._workers, self._clock = store, tasks, workers, clock
@@ -49,6 +52,27 @@ class Dispatcher:
         async with asyncio.TaskGroup() as claims:
             await self._place(claims)
 
+    async def insert(self, task: Task) -> Task:
+        """Store a new pending task, with its first attempt if nothing stands in its way; answers as stored.
+
+        Raises Unavailable (then it may have been stored)."""
+        session = self._session_at_once()
+        if session is None:
+            await self._tasks.insert([task])
+            return task
+        claimed, ref = self._claimed(task, session)
+        try:
+            await self._tasks.insert_claimed(claimed)
+        except (Unavailable, asyncio.CancelledError):
+            self._doubt(ref, session)
+            raise
+        await self._offer(ref, session)
+        return claimed
+
+    def drain(self) -> None:
+        """Place no more."""
+        self._paused_until = float("inf")
+
     @property
     def waiting(self) -> int:
         """Pending tasks that this process knows of; the store may have more."""
@@ -65,25 +89,52 @@ class Dispatcher:
                 return
             session = random.choices(list(free), weights=list(free.values()))[0]
             task = self._ahead.pop()
-            ref = AttemptRef(task.id, task.last_number + 1)
-            if self._workers.slots.is_claiming(ref):  # the queue was read before that was committed
+            if self._workers.slots.is_claiming(AttemptRef(task.id, task.last_number + 1)):
+                # The queue was read before that was committed, or it is in doubt.
+                self._reread_at = min(self._reread_at, now + PAUSE_SECONDS)
                 continue
-            self._workers.slots.take(session, ref)
-            assign = Assign(self._workers.node(session).id, session, self._clock.now())
-            claims.create_task(self._claim(task, ref, assign))
+            claims.create_task(self._claim(task, *self._claimed(task, session), session))
 
-    async def _claim(self, task: Task, ref: AttemptRef, assign: Assign) -> None:
+    async def _claim(self, task: Task, claimed: Task, ref: AttemptRef, session: str) -> None:
         try:
-            await self._tasks.claim(task, assign)
-        except (Conflict, IllegalTransition):
+            await self._tasks.claim(task, claimed)
+        except Conflict:
             self._give_up(ref)
         except Unavailable:
-            self._paused_until = self._clock.boottime() + PAUSE_SECONDS
-            self._give_up(ref)
+            self._doubt(ref, session)
         else:
-            self._workers.slots.claimed(ref)
-            await faults.point("dispatcher.after_claim")
-            self._workers.push(assign.session, Offer(ref))
+            await self._offer(ref, session)
+
+    async def _offer(self, ref: AttemptRef, session: str) -> None:
+        self._workers.slots.claimed(ref)
+        await faults.point("dispatcher.after_claim")
+        self._workers.push(session, Offer(ref))
+
+    def _session_at_once(self) -> str | None:
+        """The embedded session, if it has a free slot that no waiting task could take."""
+        now = self._clock.boottime()
+        if self._queue_is_unknown or self._ahead or self._ahead.exhausted or now < self._paused_until:
+            return None
+        free = self._workers.slots.free_by_session(now)
+        return next((session for session in free if self._workers.node(session).embedded), None)
+
+    def _claimed(self, task: Task, session: str) -> tuple[Task, AttemptRef]:
+        """The task with a new attempt, whose slot is taken from now on."""
+        node = self._workers.node(session)
+        claimed = advance(task, Assign(node.id, session, self._clock.now()))
+        ref = AttemptRef(claimed.id, claimed.last_number)
+        self._workers.slots.take(session, ref)
+        return advance(claimed, Accept()) if node.embedded else claimed, ref
+
+    @property
+    def _queue_is_unknown(self) -> bool:
+        return self._reread_at == float("-inf")
+
+    def _doubt(self, ref: AttemptRef, session: str) -> None:
+        """A claim may have been committed: its agent is told all the same, and asks until it is answered."""
+        self._workers.push(session, Offer(ref))
+        self._paused_until = max(self._paused_until, self._clock.boottime() + PAUSE_SECONDS)
+        self._reread_at = float("-inf")
 
     def _give_up(self, ref: AttemptRef) -> None:
         """The queue is not as this process believed."""

@@ -15,6 +15,7 @@ from silkmill.domain.errors import BadInput, Conflict, Duplicate, NotFound, Unav
 from silkmill.domain.group import Group
 from silkmill.domain.ids import order_of, task_id_in_group, uuid7
 from silkmill.domain.task import Task
+from silkmill.master.dispatcher import Dispatcher
 from silkmill.master.submission import Submission, checked, task_of
 from silkmill.master.tasks import Tasks
 from silkmill.master.versions import Versions
@@ -33,9 +34,17 @@ _lines = msgspec.json.Decoder(list[Submission])
 class Intake:
     """What it has answered is committed. A submission of many is all or nothing: its group record decides."""
 
-    def __init__(self, store: Store, bucket: Bucket, tasks: Tasks, versions: Versions, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        bucket: Bucket,
+        tasks: Tasks,
+        versions: Versions,
+        dispatcher: Dispatcher,
+        clock: Clock,
+    ) -> None:
         self._store, self._bucket, self._clock = store, bucket, clock
-        self._tasks, self._versions = tasks, versions
+        self._tasks, self._versions, self._dispatcher = tasks, versions, dispatcher
         self._last_order = 0
         self.may_be_cut_short = True
         """Some submission may have a group record but not all of its tasks: see `finish_groups`."""
@@ -47,8 +56,7 @@ class Intake:
         # Submissions of one millisecond keep their order too.
         self._last_order = max(self._last_order + 1, order_of(now))
         task = task_of(ready, uuid7(now, secrets.token_bytes(10)), now, self._last_order)
-        await self._tasks.insert([task])
-        return task
+        return await self._dispatcher.insert(task)
 
     async def submit_group(
         self, lines: Sequence[Submission], key: str | None, body: bytes

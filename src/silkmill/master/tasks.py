@@ -11,9 +11,8 @@ from typing import TypeVar
 
 from silkmill.domain.attempt import AttemptRef, Positions
 from silkmill.domain.errors import Ambiguous, BadInput, Conflict, NotFound, SilkmillError, Unavailable
-from silkmill.domain.events import Assign
 from silkmill.domain.fields import with_fields
-from silkmill.domain.task import Task, advance
+from silkmill.domain.task import Task
 from silkmill.master.feed import Feed, Resync, TaskChanged
 from silkmill.ports.store import Store, TaskFilter
 
@@ -81,9 +80,15 @@ class Tasks:
             self._open.pop(task_id, None)
             kept = None
 
-    async def claim(self, task: Task, event: Assign) -> Task:
+    async def claim(self, task: Task, claimed: Task) -> Task:
         """A new attempt of a pending task, with its streams at zero. Raises Conflict, Unavailable."""
-        return await self._commit(self._store.claim, task, advance(task, event))
+        return await self._commit(self._store.claim, task, claimed)
+
+    async def insert_claimed(self, task: Task) -> None:
+        """A new task that has its first attempt already. Raises Unavailable."""
+        await self._answered(lambda: self._store.insert_tasks([task]))
+        self._keep(task)
+        self._feed.publish(TaskChanged(task))
 
     async def insert(self, tasks: Sequence[Task], *, fresh: bool = True) -> None:
         """New tasks; those whose id exists already stay as they are. Raises Unavailable.

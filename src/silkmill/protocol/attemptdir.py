@@ -164,10 +164,14 @@ def replace_file(path: str, content: bytes) -> None:
 def read_json(path: str) -> Any | None:
     """The value in the file at `path`, or None when there is no such file."""
     try:
-        with open(path, "rb", buffering=0) as file:
-            return _decoder.decode(file.read().decode())
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    try:
+        data = os.read(descriptor, os.fstat(descriptor).st_size)
+    finally:
+        os.close(descriptor)
+    return _decoder.decode(data.decode())
 
 
 def write_spec(directory: str, spec: Spec) -> None:

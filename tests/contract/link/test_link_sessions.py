@@ -34,7 +34,7 @@ class TestRegister:
             "boot-1",
             2,
         )
-        assert node.embedded
+        assert not node.embedded
         assert not node.lost
 
     async def test_a_node_without_slots_is_refused(self, rig: Rig) -> None:

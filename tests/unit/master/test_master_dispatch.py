@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from silkmill.domain.attempt import AttemptRef
+from silkmill.domain.errors import StaleAttempt
 from silkmill.domain.events import Assign, GiveBack
 from silkmill.domain.states import Phase, State
 from silkmill.domain.task import advance
@@ -160,13 +161,26 @@ async def test_two_masters_never_claim_the_same_task_twice(rig: Rig) -> None:
 async def test_a_claim_that_the_store_refuses_is_tried_again_later(rig: Rig, agent: Agent) -> None:
     task = await rig.submit()
     faults.arm("store.before_commit=error*2")
-    await rig.dispatcher.tick()
+    doubtful = await agent.offered()  # the claim may have been committed
     assert (await rig.task(task.id)).row == (State.PENDING, None)
+    with pytest.raises(StaleAttempt):
+        await rig.link.accept(agent.session, doubtful)
     await rig.dispatcher.tick()
     assert await offers(agent) == []
     rig.clock.pass_time(0.5)
     await rig.dispatcher.tick()
     assert await offers(agent) == [task.id]
+
+
+async def test_a_claim_in_doubt_that_was_made_is_accepted(rig: Rig, agent: Agent) -> None:
+    task = await rig.submit()
+    faults.arm("store.after_commit=error*2")
+    order = await agent.accepted()
+    assert (await rig.task(task.id)).row == (State.PENDING, Phase.PREPARING)
+    rig.clock.pass_time(0.5)
+    await rig.dispatcher.tick()
+    assert await offers(agent) == []
+    await rig.link.start(agent.session, order.ref, 1, rig.clock.now())
 
 
 async def test_a_claim_whose_answer_is_lost_is_offered_all_the_same(rig: Rig, agent: Agent) -> None:

@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from silkmill.adapters.http.problems import problem
 from silkmill.domain.errors import BadInput
 
 KEEP_ALIVE_SECONDS = 30
@@ -26,6 +28,7 @@ async def serving(
     listener = _listen(host, port)
     config = uvicorn.Config(
         app,
+        http=_Protocol,
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -44,6 +47,17 @@ async def serving(
         finally:
             app.state.closing.set()  # event streams have no end of their own
             server.ended.set()
+
+
+class _Protocol(HttpToolsProtocol):
+    """What is no HTTP is refused like everything else: as a problem."""
+
+    def send_400_response(self, msg: str) -> None:
+        response = problem(400, msg, remedy="send HTTP/1.1 with a method of docs/http.md")
+        headers = b"".join(b"%b: %b\r\n" % header for header in response.raw_headers)
+        head = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n" + headers
+        self.transport.write(head + b"\r\n" + bytes(response.body))
+        self.transport.close()
 
 
 class _Server(uvicorn.Server):
