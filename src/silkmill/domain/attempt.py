@@ -71,3 +71,7 @@ class ClosedAttempt:
     log_object: str | None = None
     merged_at: datetime | None = None
     chunks_deleted: bool = False
+    log_damaged_at: datetime | None = None
+    """When bytes of its log were last found to be missing; looked at again a day later."""
+    log_closed: bool = False
+    """Of a lost attempt: its node was there to write the closing line."""

@@ -33,6 +33,8 @@ SMALL_LOG_BYTES = 256 * 1024
 """A log that ends below this stays in the store and never becomes an object (DESIGN section 5)."""
 CHUNK_GRACE = timedelta(hours=1)
 """Chunks of a merged log are kept so long for readers that have begun."""
+DAMAGE_RETRY = timedelta(days=1)
+"""A log with missing bytes is looked at again so seldom: somebody may have put an object back."""
 
 
 @dataclass(frozen=True)  # without slots, for `with_fields`
@@ -57,6 +59,8 @@ class Task:
     """Why it waits, or how it ended; None when there is nothing to say."""
     attempt: Attempt | None = None
     history: tuple[ClosedAttempt, ...] = ()
+    dropped: tuple[int, ...] = ()
+    """Attempts that the history no longer keeps, but whose logs are still to be deleted."""
     last_number: int = 0
     """The highest attempt number ever given, withdrawn ones too."""
     counted_attempts: int = 0
@@ -89,6 +93,8 @@ class Task:
     @property
     def upkeep_at(self) -> datetime | None:
         """When a closed attempt's log wants work: merging at once, deleting its chunks later."""
+        if self.dropped:
+            return self.created_at
         due = [at for closed in self.history if (at := log_upkeep_at(closed)) is not None]
         return min(due, default=None)
 
@@ -96,6 +102,8 @@ class Task:
 def log_upkeep_at(closed: ClosedAttempt) -> datetime | None:
     if closed.log_offset < SMALL_LOG_BYTES or closed.chunks_deleted:
         return None
+    if closed.log_damaged_at is not None:
+        return closed.log_damaged_at + DAMAGE_RETRY
     return closed.finished_at if closed.merged_at is None else closed.merged_at + CHUNK_GRACE
 
 
@@ -254,10 +262,13 @@ def _close(task: Task, verdict: Verdict, at: datetime, *, accepted: bool, counte
         items_count=task.positions.items_count,
         log_gap=attempt.log_gap,
     )
+    history = (*task.history, closed)
+    dropped = [past.number for past in history[:-MAX_HISTORY]]
     return with_fields(
         task,
         attempt=None,
-        history=(*task.history, closed)[-MAX_HISTORY:],
+        history=history[-MAX_HISTORY:],
+        dropped=(*task.dropped, *dropped),
         counted_attempts=task.counted_attempts + (1 if counted else 0),
         lost_attempts=task.lost_attempts + (1 if verdict.lost_with_worker else 0),
     )

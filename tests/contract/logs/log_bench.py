@@ -13,7 +13,7 @@ from silkmill.adapters.bucket import memory_bucket
 from silkmill.adapters.store.memory import MemoryStore
 from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.errors import Conflict
-from silkmill.domain.events import Accept, Assign, Event, Exit, Finish, Start
+from silkmill.domain.events import Accept, Assign, Event, Exit, Finish, GiveBack, Lose, Start
 from silkmill.domain.outcome import Verdict
 from silkmill.domain.task import Task, advance
 from silkmill.master.logs import LogReader, LogUpkeep, LogWriter
@@ -121,7 +121,7 @@ class LogBench:
 
     async def change(self, task_id: str, decide: Callable[[Task], Task | None]) -> Task:
         while True:
-            old = await self.task()
+            old = await self.task(task_id)
             new = decide(old)
             if new is None:
                 return old
@@ -131,17 +131,26 @@ class LogBench:
             except Conflict:
                 continue
 
-    async def task(self) -> Task:
-        task = await self.store.task(TASK_ID)
+    async def task(self, task_id: str = TASK_ID) -> Task:
+        task = await self.store.task(task_id)
         assert task is not None
         return task
 
     async def open(self) -> None:
         await self.store.insert_tasks([Task(TASK_ID, "default", "news", "v1", created_at=NOW, order=1)])
+        await self.claim()
+
+    async def claim(self) -> None:
+        """A new attempt, running."""
         task = await self.task()
         await self.store.claim(task, _signed(advance(task, Assign("node", SESSION, NOW))))
         for event in (Accept(), Start(1, NOW)):
             await self._advance(event)
+
+    async def give_back(self, *, lost: bool = False) -> None:
+        if lost:
+            await self._advance(Lose("lost: node node came back without it"))
+        await self._advance(GiveBack("lost: node node came back without it", NOW, lost=lost))
 
     async def close(self) -> None:
         """End the attempt, unless that was done before a crash."""
@@ -154,7 +163,9 @@ class LogBench:
         await self.store.swap(task, _signed(advance(task, event)))
 
     async def append(self, offset: int, data: bytes, *, log_cap: int = 0) -> int:
-        return await self.writer.append(await self.task(), REF, SESSION, offset, data, log_cap=log_cap)
+        task = await self.task()
+        ref = task.ref or REF
+        return await self.writer.append(task, ref, SESSION, offset, data, log_cap=log_cap)
 
     async def append_all(self, log: bytes, batch: int, *, log_cap: int = 0) -> None:
         """Ship the rest of `log` in batches, as an agent does that asks where to go on."""

@@ -6,19 +6,25 @@ import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 import structlog
 
 from silkmill.domain.attempt import AttemptRef, ClosedAttempt
+from silkmill.domain.fields import with_fields
 from silkmill.domain.task import Task, log_upkeep_at, with_closed
 from silkmill.master.logs.cap import Change
 from silkmill.master.logs.chunks import log_folder
+from silkmill.master.logs.encoder import encode
 from silkmill.master.logs.layout import Log, LogDamaged
-from silkmill.master.logs.merged import BLOCK_BYTES, encode
+from silkmill.master.logs.merged import BLOCK_BYTES
 from silkmill.ports.bucket import Bucket
 from silkmill.ports.store import Store
 
 ALL_RECORDS = 2**63 - 1
+
+_log = structlog.get_logger(__name__)
 
 
 class LogUpkeep:
@@ -32,7 +38,10 @@ class LogUpkeep:
     async def upkeep(self, task: Task, now: datetime) -> None:
         """Do what is due for the closed attempts of a task; a repeat after any crash goes on.
 
-        A damaged log stays as it is and is named in the engine's own log. Raises Unavailable."""
+        A damaged log stays as it is, is named once in the engine's own log, and is due again a day later.
+        Raises Unavailable."""
+        for number in task.dropped:
+            await self._delete(AttemptRef(task.id, number))
         for closed in task.history:
             due = log_upkeep_at(closed)
             if due is None or due > now:
@@ -48,9 +57,11 @@ class LogUpkeep:
         name = f"{log_folder(ref)}merged-{secrets.token_hex(8)}"
         try:
             log = await Log.open(self._store, self._bucket, task, closed.number)
-            await self._bucket.put_stream(name, encode(_blocks(log)))
-        except LogDamaged as error:
-            structlog.get_logger().error("log.damaged", attempt=str(ref), error=str(error))
+            await self._bucket.put_stream(name, encode(_blocks(log), log.end))
+        except LogDamaged as damage:
+            if closed.log_damaged_at is None:
+                _log.error("log.damaged", attempt=str(ref), error=str(damage))
+            await self._change(task.id, partial(_with, ref, log_damaged_at=now))
             return
         changed = await self._change(task.id, lambda task: _with_object(task, ref, name, now))
         merged = _closed(changed, ref)
@@ -64,7 +75,13 @@ class LogUpkeep:
         names = await self._bucket.names(log_folder(ref))
         await self._bucket.delete([name for name in names if name != closed.log_object])
         await self._store.delete_log_tail(ref, before=ALL_RECORDS)
-        await self._change(task.id, lambda task: _without_chunks(task, ref))
+        await self._change(task.id, partial(_with, ref, chunks_deleted=True))
+
+    async def _delete(self, ref: AttemptRef) -> None:
+        """All of a log that nobody can ask for any more."""
+        await self._bucket.delete(await self._bucket.names(log_folder(ref)))
+        await self._store.delete_log_tail(ref, before=ALL_RECORDS)
+        await self._change(ref.task_id, partial(_without_dropped, ref.number))
 
 
 async def _blocks(log: Log) -> AsyncIterator[tuple[int, bytes]]:
@@ -85,14 +102,18 @@ def _with_object(task: Task, ref: AttemptRef, name: str, now: datetime) -> Task 
     closed = _closed(task, ref)
     if closed is None or closed.log_object is not None:
         return None
-    return with_closed(task, replace(closed, log_object=name, merged_at=now))
+    return with_closed(task, replace(closed, log_object=name, merged_at=now, log_damaged_at=None))
 
 
-def _without_chunks(task: Task, ref: AttemptRef) -> Task | None:
+def _with(ref: AttemptRef, task: Task, **changes: Any) -> Task | None:
     closed = _closed(task, ref)
-    if closed is None or closed.chunks_deleted:
-        return None
-    return with_closed(task, replace(closed, chunks_deleted=True))
+    changed = closed and replace(closed, **changes)
+    return None if changed is None or changed == closed else with_closed(task, changed)
+
+
+def _without_dropped(number: int, task: Task) -> Task | None:
+    rest = tuple(other for other in task.dropped if other != number)
+    return None if rest == task.dropped else with_fields(task, dropped=rest)
 
 
 def _closed(task: Task, ref: AttemptRef) -> ClosedAttempt | None:
