@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 import msgspec
 import zstandard
 
-from silkmill.master.logs.grams import SECTION_BLOCKS, SectionFilter, row_bytes
+from silkmill.master.logs.grams import row_bytes
 from silkmill.ports.bucket import Bucket
 from silkmill.protocol.logframe import TAGS
 
@@ -29,11 +28,7 @@ MAGIC = b"SILKLOG1"
 INDEX_GUESS = 64 * 1024
 """Read from the end at first: the whole index of a log of half a gigabyte."""
 
-_SKIPPABLE = struct.Struct("<II")
-_SKIPPABLE_MAGIC = 0x184D2A50
-_TRAILER = struct.Struct("<Q8s")
-_TIME = slice(0, 30)
-_TAG = slice(31, 38)  # no two tags begin with the same seven bytes
+TRAILER = struct.Struct("<Q8s")
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
@@ -75,72 +70,6 @@ class Index(msgspec.Struct, frozen=True, array_like=True):
     sections: list[Section]
 
 
-async def encode(log: AsyncIterator[tuple[int, bytes]]) -> AsyncIterator[bytes]:
-    """The pieces of the object for (offset, bytes of whole frames); memory for one block and one filter."""
-    encoder = _Encoder()
-    async for start, block in log:
-        yield await asyncio.to_thread(encoder.block, start, block)
-        if encoder.section_is_full:
-            yield await asyncio.to_thread(encoder.end_section)
-    yield await asyncio.to_thread(encoder.end)
-
-
-class _Encoder:
-    def __init__(self) -> None:
-        self._zstd = zstandard.ZstdCompressor(level=3)
-        self._index = Index([], [])
-        self._filter = SectionFilter()
-        self._position = 0
-        self._lines = 0
-
-    @property
-    def section_is_full(self) -> bool:
-        return self._filter.blocks == SECTION_BLOCKS
-
-    def block(self, start: int, data: bytes) -> bytes:
-        lines = data.split(b"\n")[:-1] or [data]
-        counts = Counter([line[_TAG] for line in lines])
-        stdout, messages, stderr, system = (counts[(tag + b" ")[:7]] for tag in TAGS)
-        times = _text(lines[0][_TIME]), _text(lines[-1][_TIME])
-        packed = self._zstd.compress(data)
-        self._index.blocks.append(
-            Block(
-                start,
-                len(data),
-                self._position,
-                len(packed),
-                self._lines,
-                (stdout, messages, stderr, system),
-                *times,
-            )
-        )
-        self._lines += len(lines)
-        self._filter.add(b"\n".join([line[_TAG.start :] for line in lines]))
-        return self._placed(packed)
-
-    def end_section(self) -> bytes:
-        rows, always, matrix = self._filter.finish()
-        self._index.sections.append(
-            Section(
-                self._filter.blocks,
-                self._position + _SKIPPABLE.size,
-                rows,
-                always.to_bytes(row_bytes(self._filter.blocks), "little"),
-            )
-        )
-        self._filter = SectionFilter()
-        return self._placed(_skippable(matrix))
-
-    def end(self) -> bytes:
-        section = self.end_section() if self._filter.blocks else b""
-        index = self._zstd.compress(msgspec.msgpack.encode(self._index))
-        return section + _skippable(index + _TRAILER.pack(len(index), MAGIC))
-
-    def _placed(self, piece: bytes) -> bytes:
-        self._position += len(piece)
-        return piece
-
-
 class UnreadableObject(Exception):
     """The object is there, but its bytes are not those of a merged log."""
 
@@ -164,12 +93,12 @@ class MergedLog:
         size = await bucket.size(name)
         last = await bucket.get_range(name, max(0, size - INDEX_GUESS), INDEX_GUESS)
         with _unreadable(name):
-            length, magic = _TRAILER.unpack(last[-_TRAILER.size :])
+            length, magic = TRAILER.unpack(last[-TRAILER.size :])
             if magic != MAGIC:
                 raise ValueError("no trailer")
-        packed = last[: -_TRAILER.size]
+        packed = last[: -TRAILER.size]
         if length > len(packed):
-            packed = await bucket.get_range(name, size - _TRAILER.size - length, length)
+            packed = await bucket.get_range(name, size - TRAILER.size - length, length)
         with _unreadable(name):
             return cls(bucket, name, _index_decoder.decode(zstandard.decompress(packed[-length:])))
 
@@ -205,14 +134,6 @@ class MergedLog:
 
 
 _index_decoder = msgspec.msgpack.Decoder(Index)
-
-
-def _skippable(payload: bytes) -> bytes:
-    return _SKIPPABLE.pack(_SKIPPABLE_MAGIC, len(payload)) + payload
-
-
-def _text(value: bytes) -> str:
-    return value.decode("ascii", "replace")
 
 
 @contextmanager

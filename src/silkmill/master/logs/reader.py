@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from silkmill.domain.task import Task
 from silkmill.master.logs.backwards import last_lines
+from silkmill.master.logs.closing import closing_page
 from silkmill.master.logs.layout import Log
 from silkmill.master.logs.pages import LogPage, next_page, pages
-from silkmill.master.logs.search import Hit, Needle, search
+from silkmill.master.logs.search import Hit, Needle, hits_in, search
 from silkmill.ports.bucket import Bucket
 from silkmill.ports.store import Store
-from silkmill.protocol.logframe import stream_bytes
+from silkmill.protocol.logframe import SYSTEM, stream_bytes
 
 PAGE_BYTES = 256 * 1024
 
@@ -20,7 +22,8 @@ class LogReader:
     """Takes the task as its caller has it: bytes beyond its log offset do not exist for this reading.
 
     Every method raises NotFound (no such attempt), LogDamaged (stored bytes are gone) and Unavailable.
-    `stream` is b"stdout" (its messages too), b"stderr", b"system", or None for all."""
+    `stream` is b"stdout" (its messages too), b"stderr", b"system", or None for all. All but `read` end the
+    log of an attempt that went with its worker with its closing line (see closing.py)."""
 
     def __init__(self, store: Store, bucket: Bucket) -> None:
         self._store = store
@@ -32,13 +35,20 @@ class LogReader:
 
     async def tail(self, task: Task, number: int, lines: int, stream: bytes | None = None) -> LogPage:
         """The last frames, at most 1 MiB of looking back. Its `next_offset` is where to follow from."""
-        return await last_lines(await self._open(task, number), lines, stream)
+        log = await self._open(task, number)
+        closing = closing_page(task, number) if lines and stream in (None, SYSTEM) else None
+        if closing is None:
+            return await last_lines(log, lines, stream)
+        page = await last_lines(log, lines - 1, stream)
+        return replace(page, data=page.data + closing.data)
 
     async def pages(self, task: Task, number: int, offset: int = 0) -> AsyncIterator[LogPage]:
         """All frames from `offset` on, in pages of 256 KiB."""
         log = await self._open(task, number)
         async for page in pages(log, offset, PAGE_BYTES):
             yield page
+        if closing := closing_page(task, number):
+            yield closing
 
     async def search(
         self, task: Task, number: int, needle: Needle, *, offset: int = 0, stream: bytes | None = None
@@ -47,6 +57,9 @@ class LogReader:
         log = await self._open(task, number)
         async for hit in search(log, needle, offset, stream):
             yield hit
+        if closing := closing_page(task, number):
+            for hit in hits_in(closing, needle, stream):
+                yield hit
 
     async def raw(self, task: Task, number: int, tag: bytes) -> AsyncIterator[bytes]:
         """What the spider wrote to stdout or stderr, byte for byte, without what was taken as messages."""

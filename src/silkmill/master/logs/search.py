@@ -66,6 +66,10 @@ async def search(log: Log, needle: Needle, start: int, stream: bytes | None) -> 
             offset = page.next_offset
 
 
+def hits_in(page: LogPage, needle: Needle, stream: bytes | None) -> list[Hit]:
+    return _hits(page, stream, _required(needle), _matcher(needle))
+
+
 async def _spans(log: Log, start: int, hashes: list[int]) -> AsyncIterator[tuple[int, int]]:
     merged = log.merged
     if merged is None or not hashes:

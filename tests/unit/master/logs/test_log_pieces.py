@@ -17,7 +17,8 @@ from silkmill.adapters.bucket import memory_bucket
 from silkmill.domain.attempt import AttemptRef
 from silkmill.master.logs.cap import wider_gap
 from silkmill.master.logs.chunks import Chunk, chunk_name, list_chunks
-from silkmill.master.logs.merged import MergedLog, encode
+from silkmill.master.logs.encoder import FEW_BYTES, encode
+from silkmill.master.logs.merged import MergedLog
 from silkmill.master.logs.tail import join_tail, tail_start
 from silkmill.ports.store import TailRecord
 from silkmill.protocol.logframe import frame_line
@@ -102,7 +103,7 @@ async def _log() -> AsyncIterator[tuple[int, bytes]]:
 
 async def test_a_merged_object_says_where_everything_is() -> None:
     bucket = memory_bucket()
-    await bucket.put_stream("logs/t/1/merged-1", encode(_log()))
+    await bucket.put_stream("logs/t/1/merged-1", encode(_log(), size=0))
     merged = await MergedLog.open(bucket, "logs/t/1/merged-1")
     expected = [block async for block in _log()]
     assert [block.start for block in merged.blocks] == [start for start, _ in expected]
@@ -116,6 +117,11 @@ async def test_a_merged_object_says_where_everything_is() -> None:
 @pytest.mark.skipif(shutil.which("zstd") is None, reason="needs the zstd command")
 async def test_a_merged_object_can_be_read_with_zstd(tmp_path: Path) -> None:
     path = tmp_path / "merged.zst"
-    path.write_bytes(b"".join([piece async for piece in encode(_log())]))
+    path.write_bytes(b"".join([piece async for piece in encode(_log(), size=0)]))
     plain = await asyncio.to_thread(subprocess.run, ["zstd", "-dc", path], capture_output=True, check=True)
     assert plain.stdout == b"".join([block async for _, block in _log()])
+
+
+async def test_a_process_of_its_own_makes_the_same_object() -> None:
+    here, apart = [[piece async for piece in encode(_log(), size)] for size in (FEW_BYTES, FEW_BYTES + 1)]
+    assert b"".join(apart) == b"".join(here)
