@@ -132,6 +132,36 @@ async def test_a_log_goes_on_at_the_id_and_over_attempts(
     assert texts(await take_until(live.follow_log(task.id, attempt=1), "end")) == ["seen", "new"]
 
 
+async def test_the_log_of_an_attempt_that_went_with_its_worker_has_its_closing_line_once(
+    rig: Rig, agent: Agent, version: str, live: AsyncClient
+) -> None:
+    task = await rig.submit()
+    events = live.follow_log(task.id)
+    ref = await agent.started()
+    size = await agent.log(ref, line("seen"))
+    found = await take_until(events, "log")
+    agent.boot_id = "another boot"
+    await agent.register()
+    found += await take_until(events, "log")
+    resumed = live.follow_log(task.id, last_event_id=found[-1].id)
+    from_end = live.follow_log(task.id, last_event_id=f"1:{size}")
+    ref = await agent.started()
+    await agent.finish(ref, log_size=await agent.log(ref, line("second attempt")))
+    found += await take_until(events, "end")
+    closing = "lost: node node-1 came back without it"
+    assert texts(found) == ["seen", closing, "second attempt"]
+    assert texts(await take_until(resumed, "end")) == ["second attempt"]
+    assert texts(await take_until(from_end, "end")) == [closing, "second attempt"]
+    for which, expected in {
+        "tail": (1, [closing]),
+        "stream": ("stdout", ["seen"]),
+        "grep": ("^lost", [closing]),
+        "last_event_id": (f"1:{size}", [closing]),
+    }.items():
+        given = {which: expected[0]}
+        assert texts(await take_until(live.follow_log(task.id, attempt=1, **given), "end")) == expected[1]
+
+
 async def test_a_live_log_can_begin_near_its_end_and_be_filtered(
     rig: Rig, agent: Agent, version: str, live: AsyncClient
 ) -> None:

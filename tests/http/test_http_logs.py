@@ -81,6 +81,23 @@ async def test_a_task_without_an_attempt_has_an_empty_log(
     assert await read(client, task.id, tail=5) == b""
 
 
+async def test_a_log_that_was_lost_ends_with_the_closing_line_of_the_record(
+    agent: Agent, http: httpx.AsyncClient, client: AsyncClient, task_id: str
+) -> None:
+    agent.boot_id = "another boot"
+    await agent.register()
+    closing = TIME + b"system F lost: node node-1 came back without it\n"
+    assert await read(client, task_id) == LOG + closing
+    assert await read(client, task_id, stream="system") == FRAMES[0] + closing
+    assert await read(client, task_id, tail=1) == await read(client, task_id, grep="came b.ck") == closing
+    assert await read(client, task_id, raw=True) == b"one\ntwo \xff\x00\r\nthree"
+    pages = [
+        await http.get(f"/api/v1/tasks/{task_id}/log?offset={offset}&limit=50000") for offset in (0, len(LOG))
+    ]
+    assert [page.content for page in pages] == [LOG + closing, b""]
+    assert {page.headers["silkmill-next-offset"] for page in pages} == {str(len(LOG))}
+
+
 @pytest.mark.parametrize(
     ("query", "status", "field"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from silkmill.domain.attempt import AttemptRef
@@ -10,7 +11,7 @@ from silkmill.domain.outcome import CANCEL_NOT_VERIFIED, Facts, classify
 from silkmill.domain.retry import decide_end
 from silkmill.domain.spider import SpiderConfig
 from silkmill.domain.states import Phase, State
-from silkmill.domain.task import Task, advance
+from silkmill.domain.task import Task, advance, with_closed
 
 
 def ending(task: Task, facts: Facts, config: SpiderConfig, now: datetime, jitter: float) -> Task | None:
@@ -20,8 +21,13 @@ def ending(task: Task, facts: Facts, config: SpiderConfig, now: datetime, jitter
     verdict = classify(facts, config.outcome)
     event = decide_end(task, facts, verdict, config.retry, now, jitter)
     if task.state is State.ABNORMAL:
-        return None if isinstance(event, Lose) else advance(task, event)
+        return None if isinstance(event, Lose) else _log_closed(advance(task, event))
     return advance(_caught_up(task, facts, now), event)
+
+
+def _log_closed(task: Task) -> Task:
+    """Who finishes a lost attempt has written its closing line."""
+    return with_closed(task, replace(task.history[-1], log_closed=True))
 
 
 def lost(task: Task, facts: Facts, now: datetime) -> Task:

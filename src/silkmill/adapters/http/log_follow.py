@@ -14,6 +14,7 @@ from silkmill.adapters.http.which_attempt import current_number, numbers
 from silkmill.domain.errors import BadInput, NotFound
 from silkmill.domain.task import Task
 from silkmill.master.feed import Hint, Resync, Subscription, TaskChanged
+from silkmill.master.logs.closing import closing_page
 
 PAGE_BYTES = 256 * 1024
 _POSITION = re.compile(r"([1-9]\d{0,9}):(\d{1,18})\Z")
@@ -50,6 +51,8 @@ class LogFollow:
         self._task_id, self._attempt = task_id, attempt
         self._position = position
         self._told: bytes = b""
+        self._closed = 0
+        """The attempt whose closing line was sent."""
 
     async def events(self, tail: int | None) -> AsyncGenerator[bytes]:
         """`tail`: begin with so many last lines, unless the client resumes."""
@@ -74,6 +77,8 @@ class LogFollow:
             return None
         page = await self._parts.log_reader.tail(task, number, lines, self._choice.stream)
         self._position = Position(number, page.next_offset)
+        if page.end and closing_page(task, number):
+            self._pass_end_of(number)
         return self._log_event(self._choice.of_page(page)) if lines else None
 
     async def _rest(self, task: Task) -> AsyncIterator[bytes]:
@@ -87,11 +92,27 @@ class LogFollow:
                 self._position = Position(position.attempt, page.next_offset)
                 if frames := self._choice.of_page(page):
                     yield self._log_event(frames)
+                if page.end and (frames := self._closing_line(task, position.attempt)):
+                    yield self._log_event(frames)
             if page is not None and not page.end:
                 if page.next_offset == position.offset:
                     return
             elif not self._go_on(task, position.attempt):
                 return
+
+    def _closing_line(self, task: Task, number: int) -> bytes:
+        """Of an attempt that went with its worker, once."""
+        page = closing_page(task, number)
+        if page is None or self._closed == number:
+            return b""
+        self._pass_end_of(number)
+        return self._choice.of_page(page)
+
+    def _pass_end_of(self, number: int) -> None:
+        """Nothing of the attempt is left, its closing line neither: who comes back begins with the next."""
+        self._closed = number
+        if self._attempt is None:
+            self._position = Position(number + 1, 0)
 
     def _first(self, task: Task) -> Position | None:
         number = self._attempt or current_number(task)

@@ -14,6 +14,7 @@ from silkmill.adapters.http.log_follow import LogFollow, read_position
 from silkmill.adapters.http.log_lines import Choice, Stream
 from silkmill.adapters.http.parts import parts_of
 from silkmill.adapters.http.which_attempt import choose_attempt
+from silkmill.master.logs.closing import closing_page
 
 MAX_TAIL = 10_000
 MAX_PAGE = 1 << 20
@@ -53,7 +54,10 @@ async def log(
     if limit is not None:
         page = await parts.log_reader.read(task, ref.number, offset, limit)
         headers["Silkmill-Next-Offset"] = str(page.next_offset)
-        return Response(choice.shaped(choice.of_page(page)), headers=headers, media_type=kind)
+        frames = choice.of_page(page)
+        if page.data and page.end and (closing := closing_page(task, ref.number)):
+            frames += choice.of_page(closing)
+        return Response(choice.shaped(frames), headers=headers, media_type=kind)
     frames_of_all = choice.frames(parts.log_reader, task, ref.number, offset)
     return StreamingResponse(_shaped(choice, frames_of_all), headers=headers, media_type=kind)
 
