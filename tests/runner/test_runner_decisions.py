@@ -147,7 +147,7 @@ def scan(data: bytes, cuts: list[int]) -> tuple[str | None, bool]:
     found = TracebackScan()
     edges = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
     for start, end in itertools.pairwise(edges):
-        found.feed(data[start:end])
+        found.feed(data[start:end], 0)
     found.finish()
     return found.text, found.ends_stream
 
@@ -161,14 +161,15 @@ def scan(data: bytes, cuts: list[int]) -> tuple[str | None, bool]:
         (VALUE_ERROR[:-1], VALUE_ERROR, True),
         (VALUE_ERROR.replace(b"\n", b"\r\n"), VALUE_ERROR.replace(b"\n", b"\r\n"), True),
         (VALUE_ERROR + b"\n  \n", VALUE_ERROR, True),
-        (VALUE_ERROR + b"going on\n", VALUE_ERROR, False),
-        (VALUE_ERROR + b"going on", VALUE_ERROR, False),
+        (VALUE_ERROR + b"second line\n", VALUE_ERROR + b"second line", True),
+        (VALUE_ERROR + b"INFO:root:going on\n", VALUE_ERROR, False),
+        (VALUE_ERROR + b"INFO:root:going on", VALUE_ERROR, False),
         (b"log\n" + VALUE_ERROR + b"log\n" + VALUE_ERROR.replace(b"bad", b"worse"), b"worse", True),
         (b"x Traceback (most recent call last):\nValueError\n", None, False),
         (b"Traceback (most recent call last):\n  File", None, False),
         (VALUE_ERROR + b"Traceback (most recent call last):\n  File", VALUE_ERROR, False),
         (GROUP, GROUP, True),
-        (b"log\n" + GROUP + b"log\n", GROUP, False),
+        (b"log\n" + GROUP + b"[INFO] log\n", GROUP, False),
         (GROUP + VALUE_ERROR, VALUE_ERROR, True),
     ],
 )

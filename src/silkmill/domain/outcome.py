@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from silkmill.domain.uncaught import Uncaught, uncaught_in
+
 CANCEL_NOT_VERIFIED = "cancel not verified"
 """The reason of a task whose processes could not be proven dead after a cancel."""
 
@@ -118,9 +120,6 @@ _NETWORK_EXCEPTION = re.compile(
 _NETWORK_ERRNO = re.compile(r"^OSError: .*\[Errno 1(0[0-4]|1[0-3])\]")
 
 
-_TRACEBACK_HEADER = "Traceback (most recent call last):"
-
-
 def classify(facts: Facts, rules: Rules) -> Verdict:
     """The verdict of an attempt that has ended. The first rule that fits decides."""
     if facts.lost or facts.lost_with_worker:
@@ -192,27 +191,31 @@ def _signal_reason(facts: Facts) -> str:
 
 
 def _exit_reason(facts: Facts) -> str:
-    exception = _last_uncaught_exception(facts)
-    return f"exit code {facts.exit_code}" + (f": {exception}" if exception else "")
+    uncaught = _last_uncaught_exception(facts)
+    if uncaught is None:
+        return f"exit code {facts.exit_code}"
+    lines = dict.fromkeys((uncaught.line, *uncaught.causes[:1]))
+    return f"exit code {facts.exit_code}: " + ": ".join(line[:500] for line in lines)
 
 
 def _exit_class(facts: Facts) -> ErrorClass:
-    exception = _last_uncaught_exception(facts) or ""
-    type_name = exception.split(":", 1)[0].strip()
-    if _NETWORK_EXCEPTION.search(type_name) or _NETWORK_ERRNO.search(exception):
+    """An exception group is of the network where all that it consists of is."""
+    uncaught = _last_uncaught_exception(facts)
+    if uncaught is not None and uncaught.causes and all(map(_is_of_network, uncaught.causes)):
         return ErrorClass.NETWORK
     return ErrorClass.SPIDER
 
 
-def _last_uncaught_exception(facts: Facts) -> str | None:
-    """The last line of the traceback that ends stderr, when Python died of it (exit code 1).
+def _is_of_network(exception: str) -> bool:
+    type_name = exception.split(":", 1)[0].strip()
+    return bool(_NETWORK_EXCEPTION.search(type_name) or _NETWORK_ERRNO.search(exception))
 
-    The line names the exception; a multi-line message is cut to the line that carries the type."""
+
+def _last_uncaught_exception(facts: Facts) -> Uncaught | None:
+    """What the traceback that ends stderr names, when Python died of it (exit code 1)."""
     if not (facts.exit_code == 1 and facts.traceback_ends_stderr and facts.traceback):
         return None
-    last = facts.traceback.rpartition(_TRACEBACK_HEADER)[2]
-    named = [line for line in last.split("\n") if line.strip() and not line[0].isspace()]
-    return named[0][:500] if named else None
+    return uncaught_in(facts.traceback)
 
 
 def _class_named(name: str) -> ErrorClass:

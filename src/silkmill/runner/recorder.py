@@ -46,7 +46,7 @@ class Recorder:
         return self._record(self._decoder.feed(data), time_ns)
 
     def stderr(self, data: bytes, time_ns: int) -> Iterator[Piece]:
-        self.tracebacks.feed(data)
+        self.tracebacks.feed(data, time_ns)
         for frames in self._stderr.feed(data, time_ns):
             yield "log", frames, 0
 
