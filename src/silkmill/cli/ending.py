@@ -8,10 +8,16 @@ from silkmill.cli.text import span
 
 
 def state_line(state: dict[str, Any]) -> str:
-    """`pending (preparing)`, `created: <why it waits>`."""
-    phase, reason = state.get("phase"), state.get("reason")
-    told = str(state["state"]) + (f" ({phase})" if phase and state["state"] != "running" else "")
+    """`pending (preparing)`, `created (next attempt at 2026-03-01T12:00:00Z): <how the last one ended>`."""
+    about, reason = _about(state), state.get("reason")
+    told = str(state["state"]) + (f" ({about})" if about else "")
     return told + (f": {reason}" if reason else "")
+
+
+def _about(state: dict[str, Any]) -> str | None:
+    if at := state.get("next_attempt_at"):
+        return f"next attempt at {at[:19]}Z"
+    return state.get("phase") if state["state"] != "running" else None
 
 
 def end_line(task: dict[str, Any]) -> str:

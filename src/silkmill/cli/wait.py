@@ -9,7 +9,7 @@ import click
 
 from silkmill.cli import options
 from silkmill.cli.connect import connected, current_client
-from silkmill.cli.ending import end_line
+from silkmill.cli.ending import end_line, state_line
 from silkmill.cli.exits import Exit, exit_of
 from silkmill.cli.patience import Patience
 from silkmill.cli.talk import print_json, say
@@ -41,6 +41,7 @@ class _Waiting:
         self._patience = Patience()
         self.left: set[str] = set()
         self.codes: list[Exit] = []
+        self._told: set[str] = set()
 
     def begin(self, client: Client, names: tuple[str, ...]) -> None:
         """All names are looked up before any is waited for: a mistyped one is told at once."""
@@ -71,10 +72,18 @@ class _Waiting:
         task = client.task(task_id)
         code = exit_of(task)
         if code is None:
+            self._tell_pause(task)
             return
         self.left.discard(task_id)
         self.codes.append(code)
         self._tell(task)
+
+    def _tell_pause(self, task: dict[str, Any]) -> None:
+        """A retry that is hours away: once, not with every look."""
+        line = f"task {task['id']} {state_line(task)}"
+        if task["next_attempt_at"] and line not in self._told:
+            self._told.add(line)
+            say(line)
 
     def _tell(self, task: dict[str, Any]) -> None:
         if self._json:

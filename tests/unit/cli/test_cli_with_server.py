@@ -69,6 +69,24 @@ def test_detach_wait_and_cancel(up: Cli, done: str) -> None:
     assert up("wait", again["id"]).code == 3
 
 
+def test_who_waits_for_a_retry_is_told_when_it_comes(up: Cli, tmp_path: Path) -> None:
+    (tmp_path / "spider.toml").write_text(
+        'name = "failing"\ncommand = "false"\n[retry]\non = ["spider"]\nbackoff = "1h"\nbackoff_max = "1h"\n'
+    )
+    task_id = up("run", str(tmp_path), "--detach").out.decode().strip()
+    wait_until(lambda: up("show", task_id, "--json").json["state"] == "created", 20)
+    at = up("show", task_id, "--json").json["next_attempt_at"]
+    told = f"created (next attempt at {at[:19]}Z): "
+    waiting = up.start("wait", task_id)
+    assert waiting.stderr is not None
+    assert told.encode() in read_until(waiting.stderr, task_id.encode())
+    assert told in up("ps").out.decode()
+    assert at[:19] in up("show", task_id).out.decode()
+    assert at[:19] in up("why", task_id).out.decode()
+    assert up("cancel", task_id).code == 0
+    assert finish(waiting).code == 3
+
+
 def test_wait_tells_the_worst_end(up: Cli, done: str) -> None:
     failed = up("run", "hello", "-a", "code=3", "--detach").out.decode().strip()
     assert up("wait", failed, done).code == 1

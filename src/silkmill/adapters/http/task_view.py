@@ -13,7 +13,9 @@ HEAVY = ("attempts", "traceback")
 
 
 def task_view(task: Task, now: datetime) -> dict[str, Any]:
-    """The fields of CONTRACT, `show --json`. What is not known is null."""
+    """The fields of CONTRACT, `show --json`. What is not known is null.
+
+    What each attempt has once is of the latest one, so that start, run time and end belong together."""
     positions = latest_positions(task)
     latest = task.attempt or (task.history[-1] if task.history else None)
     return {
@@ -41,7 +43,7 @@ def task_view(task: Task, now: datetime) -> dict[str, Any]:
         "items": positions.items_count,
         "log_bytes": positions.log_offset,
         "created_at": task.created_at,
-        "started_at": task.started_at,
+        "started_at": latest.started_at if latest else None,
         "finished_at": task.finished_at,
     }
 
@@ -59,6 +61,7 @@ def state_view(task: Task) -> dict[str, Any]:
         "phase": task.row[1],
         "attempt": task.attempt.number if task.attempt else None,
         "reason": task.reason,
+        "next_attempt_at": task.next_attempt_at,
     }
 
 
