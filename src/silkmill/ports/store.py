@@ -122,6 +122,9 @@ class Store(Protocol):
     async def replace_record(self, old: Stored[Record], value: Record, change_id: str) -> Stored[Record]:
         """Conditional on the revision read. Raises Conflict; one's own change_id is success."""
 
+    async def delete_record(self, old: Stored[Record]) -> None:
+        """Conditional on the revision read. Raises Conflict; one that is gone is success."""
+
     async def records(
         self, kind: type[Record], *, after: str = "", limit: int = 1000
     ) -> list[Stored[Record]]:

@@ -93,6 +93,31 @@ async def test_ones_own_replacement_that_was_overwritten_conflicts(store: Store)
         await store.replace_record(old, replace(NODE, beat=1), "c1")
 
 
+async def test_deleting_names_the_revision_that_was_read(store: Store) -> None:
+    await store.insert_record("n1", NODE)
+    await store.insert_record("n1", GROUP)
+    old = await read(store)
+    new = await store.replace_record(old, replace(NODE, beat=1), "c1")
+    with pytest.raises(Conflict, match="node n1"):
+        await store.delete_record(old)
+    assert await read(store) == new
+    await store.delete_record(new)
+    assert await store.record(Node, "n1") is None
+    assert await store.record(Group, "n1") is not None
+    await store.delete_record(new)
+    await store.insert_record("n1", NODE)
+
+
+async def test_a_deletion_whose_answer_was_lost_is_repeated(store: Store) -> None:
+    await store.insert_record("n1", NODE)
+    old = await read(store)
+    faults.arm("store.after_commit=error")
+    with pytest.raises(Unavailable):
+        await store.delete_record(old)
+    await store.delete_record(old)
+    assert await store.records(Node) == []
+
+
 async def test_records_are_listed_by_key(store: Store) -> None:
     for key in ("b", "a", "c", "a/b"):
         await store.insert_record(key, replace(NODE, id=key))

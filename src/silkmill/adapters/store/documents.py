@@ -40,6 +40,14 @@ class Documents:
         self._documents[key] = {**stored, **changes}
         return True
 
+    def compare_and_delete(self, key: Key, expected: Document) -> bool:
+        """Delete it if all fields of `expected` are stored like that. True when it is gone afterwards."""
+        stored = self._documents.get(key)
+        if stored is not None and any(stored[name] != value for name, value in expected.items()):
+            return False
+        self.delete(key)
+        return True
+
     def delete(self, key: Key) -> None:
         if self._documents.pop(key, None) is not None:
             del self._keys[bisect_left(self._keys, key)]

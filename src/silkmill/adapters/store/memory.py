@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from silkmill.adapters.store import codec, rules
 from silkmill.adapters.store.documents import Document, Documents
 from silkmill.domain.attempt import AttemptRef, Positions
-from silkmill.domain.errors import Conflict, Duplicate
+from silkmill.domain.errors import Duplicate
 from silkmill.domain.fields import with_fields
 from silkmill.domain.states import State
 from silkmill.domain.task import Task, appended, check_writer
@@ -164,8 +164,15 @@ class MemoryStore:
         own = {"revision": changed["revision"], "change_id": change_id}
         stored = self._records.get(key)
         if not written and (stored is None or not own.items() <= stored.items()):
-            raise Conflict(f"{key[0]} {old.key} is not as it was at revision {old.revision}")
+            raise rules.record_conflict(old)
         return Stored(old.key, value, old.revision + 1)
+
+    async def delete_record(self, old: Stored[Record]) -> None:
+        key = (codec.kind_name(type(old.value)), old.key)
+        await faults.point("store.before_commit")
+        if not self._records.compare_and_delete(key, {"revision": old.revision}):
+            raise rules.record_conflict(old)
+        await faults.point("store.after_commit")
 
     async def records(
         self, kind: type[Record], *, after: str = "", limit: int = 1000

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from silkmill.adapters.store.codec import kind_name
 from silkmill.domain.attempt import Positions
 from silkmill.domain.errors import BadInput, Conflict
 from silkmill.domain.task import Task
+from silkmill.ports.store import Stored
 
 
 def check_change(old: Task, new: Task) -> None:
@@ -22,6 +25,11 @@ def closes_attempt(old: Task, new: Task) -> bool:
 
 def conflict(old: Task) -> Conflict:
     return Conflict(f"task {old.id} is not as it was at revision {old.revision}")
+
+
+def record_conflict(old: Stored[Any]) -> Conflict:
+    kind = kind_name(type(old.value))
+    return Conflict(f"{kind} {old.key} is not as it was at revision {old.revision}")
 
 
 def items_length(records: Sequence[bytes]) -> int:

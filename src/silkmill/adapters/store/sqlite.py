@@ -128,6 +128,9 @@ class SqliteStore:
         await self._writer.write(writes.replace_record(old, value, change_id))
         return Stored(old.key, value, old.revision + 1)
 
+    async def delete_record(self, old: Stored[Record]) -> None:
+        await self._writer.write(writes.delete_record(old))
+
     async def records(
         self, kind: type[Record], *, after: str = "", limit: int = 1000
     ) -> list[Stored[Record]]:

@@ -163,4 +163,5 @@ OWN_RECORD_CHANGE = _sql(
         _if(records.c.kind), _if(records.c.key), _if(records.c.revision), _if(records.c.change_id)
     )
 )
+DELETE_RECORD = _sql(delete(records).where(_if(records.c.kind), _if(records.c.key), _if(records.c.revision)))
 BEAT = _sql(update(pulse).values(beats=pulse.c.beats + literal_column("1")))

@@ -13,7 +13,7 @@ from silkmill.adapters.store import codec, rules
 from silkmill.adapters.store import statements as sql
 from silkmill.adapters.store.writer import Write
 from silkmill.domain.attempt import AttemptRef, Positions
-from silkmill.domain.errors import Conflict, Duplicate
+from silkmill.domain.errors import Duplicate
 from silkmill.domain.task import Task, appended, check_writer
 from silkmill.ports.store import Stored
 from silkmill.runtime import faults
@@ -131,7 +131,18 @@ def replace_record(old: Stored[Record], value: Record, change_id: str) -> Write[
     def run(cursor: sqlite3.Cursor) -> None:
         replaced = cursor.execute(sql.REPLACE_RECORD, {**one, **values, "if_revision": old.revision})
         if replaced.rowcount == 0 and not cursor.execute(sql.OWN_RECORD_CHANGE, own).fetchall():
-            raise Conflict(f"{one['if_kind']} {old.key} is not as it was at revision {old.revision}")
+            raise rules.record_conflict(old)
+
+    return run
+
+
+def delete_record(old: Stored[Record]) -> Write[None]:
+    one = {"if_kind": codec.kind_name(type(old.value)), "if_key": old.key}
+
+    def run(cursor: sqlite3.Cursor) -> None:
+        deleted = cursor.execute(sql.DELETE_RECORD, {**one, "if_revision": old.revision})
+        if deleted.rowcount == 0 and cursor.execute(sql.RECORD, one).fetchall():
+            raise rules.record_conflict(old)
 
     return run
 
