@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -285,3 +286,24 @@ def test_an_agent_that_leaks_descriptors_leaks_them_to_no_spider(tmp_path: Path)
     finally:
         runner.close()
         os.close(leak)
+
+
+def test_a_leaving_runner_lets_its_successor_be(runner: RunnerDriver) -> None:
+    """Its slot may have been given to another runner while it was still on its way out."""
+    successor = runner.last_slot | {"pid": 1}
+    (runner.slot / "runner.json").write_text(json.dumps(successor))
+    runner.socket_path.unlink()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as its_socket:
+        its_socket.bind(str(runner.socket_path))
+        runner.send(op="retire")
+        assert runner.process.wait(timeout=5) == 0, runner.runner_log()
+        assert runner.last_slot == successor
+        assert runner.socket_path.exists()
+    assert not (runner.slot / "runner.json.new").exists()
+
+
+def test_a_runner_whose_slot_was_removed_leaves_in_order(runner: RunnerDriver) -> None:
+    runner.socket_path.unlink()
+    shutil.rmtree(runner.slot)
+    runner.send(op="retire")
+    assert runner.process.wait(timeout=5) == 0

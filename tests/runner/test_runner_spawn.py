@@ -10,6 +10,11 @@ from typing import Any
 import pytest
 from runner_driver import Attempt, RunnerDriver
 
+from silkmill.protocol.attemptdir import read_spec
+from silkmill.runner.containment import ProcessTree
+from silkmill.runner.spawn import spawn
+from silkmill.runner.spawn_error import SpawnError
+
 
 def failure(attempt: Attempt) -> tuple[str, int, str]:
     outcome = attempt.outcome()
@@ -131,3 +136,16 @@ def test_a_failed_start_leaves_no_descriptor(runner: RunnerDriver) -> None:
     for argv in (["no-such-command"], ["true", "x" * 200_000], ["true"]):
         runner.run(argv)
     assert runner.open_descriptors() == before
+
+
+class ClosedTree(ProcessTree):
+    def enter(self) -> None:
+        raise OSError(errno.EAGAIN, "no more groups")
+
+
+def test_a_tree_that_cannot_be_entered(runner: RunnerDriver) -> None:
+    """A cgroup that the host refuses fails the attempt, not its runner."""
+    spec = read_spec(str(runner.make_attempt(["true"]).directory))
+    with pytest.raises(SpawnError, match="no more groups") as caught:
+        spawn(spec, ClosedTree(), (0, 1, 2))
+    assert (caught.value.failure["kind"], caught.value.failure["errno"]) == ("other", errno.EAGAIN)

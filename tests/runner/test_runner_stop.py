@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 from runner_driver import NONCE, Attempt, RunnerDriver, processes_of, wait_until
 
@@ -127,3 +129,31 @@ def test_a_stopped_spider_is_killed(any_runner: RunnerDriver) -> None:
     wait_output(attempt, b"ready")
     assert cancel(any_runner) < 1.2
     assert attempt.outcome()["signal"] == signal.SIGKILL
+
+
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
+def test_a_spider_that_ended_before_the_cancel_was_read_was_not_cancelled(runner: RunnerDriver) -> None:
+    attempt = runner.begin(["sh", "-c", "while [ ! -e go ]; do sleep 0.01; done; exit 4"])
+    pid = runner.events[-1]["pid"]
+    os.kill(runner.process.pid, signal.SIGSTOP)
+    wait_until(lambda: state_of(runner.process.pid) == "T", "the runner to stand still")
+    (attempt.work / "go").touch()
+    wait_until(lambda: state_of(pid) == "Z", "the end of the spider")
+    runner.send(op="cancel", force=True)
+    os.kill(runner.process.pid, signal.SIGCONT)
+    runner.wait_event("done")
+    assert (attempt.outcome()["cancelled"], attempt.outcome()["exit_code"]) == (False, 4)
+    assert attempt.system_lines() == ["exit code 4"]
+
+
+def test_a_repeated_force_says_nothing_new(runner: RunnerDriver) -> None:
+    attempt = runner.begin(["sleep", "60"])
+    os.kill(runner.process.pid, signal.SIGSTOP)
+    for _ in range(3):
+        runner.send(op="cancel", force=True)
+    os.kill(runner.process.pid, signal.SIGCONT)
+    runner.wait_event("done")
+    assert attempt.system_lines()[:-1] == ["stopping the spider: cancel forced"]

@@ -90,7 +90,7 @@ class Attempt:
 
     def cancel(self, force: bool) -> None:
         """Stop the spider. If its main process has ended already, the outcome stands."""
-        if self._process is None or self._process.ended:
+        if self._process is None or self._process.has_exited:
             return
         self._outcome["cancelled"] = True
         self._stop("cancel forced" if force else "cancel", force)
@@ -156,7 +156,7 @@ class Attempt:
 
     def _stop(self, why: str, force: bool) -> None:
         now = clock_now()
-        if not self._stopping.begun or force:
+        if not self._stopping.begun or (force and not self._stopping.killing):
             self._note(f"stopping the spider: {why}", now)
         can_ask = self._recorder.said_hello and self._pipes.stdin >= 0
         self._stopping.begin(now, can_ask)

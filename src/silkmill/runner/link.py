@@ -31,7 +31,7 @@ class Link:
         self._events = EVENT_READ
         self._received = bytearray()
         self._to_send = bytearray()
-        self._listener = _listen(path)
+        self._listener, self._inode = _listen(path)
         selector.register(self._listener, EVENT_READ, self._on_connection)
 
     @property
@@ -64,7 +64,8 @@ class Link:
         self._drop_agent()
         self._selector.unregister(self._listener)
         self._listener.close()
-        os.unlink(self._path)
+        if _inode_of(self._path) == self._inode:  # else it is the socket of another runner by now
+            os.unlink(self._path)
 
     def _on_connection(self, descriptor: int, now: float) -> None:
         try:
@@ -117,8 +118,10 @@ class Link:
         self._to_send.clear()
 
 
-def _listen(path: str) -> socket.socket:
-    """The socket appears under its name when it can be connected to; one of a dead runner is replaced."""
+def _listen(path: str) -> tuple[socket.socket, int | None]:
+    """The socket appears under its name when it can be connected to; one of a dead runner is replaced.
+
+    Also returns the inode of its file."""
     unfinished = f"{path}.new"
     if os.path.exists(unfinished):
         os.unlink(unfinished)
@@ -126,5 +129,13 @@ def _listen(path: str) -> socket.socket:
     listener.bind(unfinished)
     listener.listen(4)
     listener.setblocking(False)
+    inode = _inode_of(unfinished)
     os.rename(unfinished, path)
-    return listener
+    return listener, inode
+
+
+def _inode_of(path: str) -> int | None:
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return None

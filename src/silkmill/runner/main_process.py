@@ -27,6 +27,11 @@ class MainProcess:
         self._max_rss_bytes = 0
         self._cpu_seconds = 0.0
 
+    @property
+    def has_exited(self) -> bool:
+        """Whether it ended already, reaped or not (waitid looks without taking)."""
+        return self.ended or os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
     def terminate_group(self) -> None:
         """SIGTERM to its process group. Not once it is reaped: then the number may be another's."""
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from silkmill.protocol.attemptdir import encode
+from silkmill.protocol.attemptdir import encode, read_json
 from silkmill.runner.processes import start_time
 from silkmill.runner.syscalls import exchange_names
 
@@ -25,7 +25,6 @@ class SlotFile:
             "protocol": PROTOCOL_VERSION,
             "cgroup": group,
         }
-
         self.write(None)
         self.write(None)  # now both files exist, and a full disk cannot refuse a change of their content
 
@@ -42,9 +41,17 @@ class SlotFile:
             os.rename(self._spare, self._path)
 
     def remove(self) -> None:
+        """Not what another runner has written: the slot may have been given away meanwhile."""
         for path in (self._path, self._spare):
-            if os.path.exists(path):
+            if self._is_ours(path):
                 os.unlink(path)
+
+    def _is_ours(self, path: str) -> bool:
+        try:
+            found = read_json(path) or {}
+        except (OSError, ValueError):
+            return False
+        return all(found.get(key) == self._content[key] for key in ("pid", "start_time", "boot_id"))
 
 
 def _boot_id() -> str:

@@ -33,7 +33,7 @@ def spawn(spec: Spec, tree: ProcessTree, descriptors: tuple[int, int, int]) -> i
         environment = {_bytes(name): _bytes(value) for name, value in spec["env"].items()}
     except UnicodeEncodeError as error:
         raise spawn_error.bad_arguments(error) from error
-    tree.enter()
+    _enter(tree)
     with _raised_oom_score(), _inside(spec["cwd"]):
         program = _find_program(spec)
         try:
@@ -50,6 +50,13 @@ def spawn(spec: Spec, tree: ProcessTree, descriptors: tuple[int, int, int]) -> i
             raise spawn_error.bad_arguments(error) from error
         except OSError as error:
             raise spawn_error.exec_failed(program, _size(arguments, environment), error) from error
+
+
+def _enter(tree: ProcessTree) -> None:
+    try:
+        tree.enter()
+    except OSError as error:
+        raise spawn_error.no_containment(error) from error
 
 
 def _find_program(spec: Spec) -> str:

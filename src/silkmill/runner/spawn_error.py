@@ -35,6 +35,11 @@ def bad_directory(directory: str, error: OSError | ValueError) -> SpawnError:
     return SpawnError({"errno": number, "kind": "bad_directory", "message": message})
 
 
+def no_containment(error: OSError) -> SpawnError:
+    message = f"the process group that is to hold the spider cannot be entered: {error}"
+    return SpawnError({"errno": error.errno or 0, "kind": "other", "message": message})
+
+
 def bad_arguments(error: ValueError) -> SpawnError:
     """An argument or variable the system cannot carry: a NUL byte, a `=` in a name."""
     message = f"arguments or environment cannot be passed on: {error}"

@@ -14,17 +14,19 @@ ASK_SECONDS = 5.0
 
 
 class Stopping:
-    """Says which step is due. Pure: it is told the time and does nothing itself."""
+    """Says which step is due. Pure: it is told the time and does nothing itself.
+
+    `killing`: the last step was taken."""
 
     def __init__(self, grace: float) -> None:
         self.due_at = NEVER
         self._grace = grace
-        self._killing = False
+        self.killing = False
         self._steps: list[tuple[Step, float]] = []
 
     @property
     def begun(self) -> bool:
-        return self.due_at < NEVER or self._killing
+        return self.due_at < NEVER or self.killing
 
     def begin(self, now: float, can_ask: bool) -> None:
         """Start with the first step now; `can_ask`: the spider said that it listens for CANCEL."""
@@ -37,7 +39,7 @@ class Stopping:
 
     def force(self, now: float) -> None:
         """Skip the graces: kill is the next step."""
-        if not self._killing:
+        if not self.killing:
             self._steps = [("kill", 0.0)]
             self.due_at = now
 
@@ -46,6 +48,6 @@ class Stopping:
         if now < self.due_at:
             return None
         step, grace = self._steps.pop(0)
-        self._killing = step == "kill"
-        self.due_at = NEVER if self._killing else now + grace
+        self.killing = step == "kill"
+        self.due_at = NEVER if self.killing else now + grace
         return step
