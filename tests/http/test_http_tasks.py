@@ -36,7 +36,9 @@ async def ended_task(rig: Rig, agent: Agent) -> str:
     size = await agent.log(ref, b"2026-03-01T12:00:00.000000000Z stdout F hello\n")
     items = [b'{"n": 1}', b'{"n": 2}']
     await agent.items(ref, items)
-    await agent.finish(ref, log_size=size, items_size=sum(map(len, items)) + 2, items_count=2)
+    counted = {"progress": 0.5, "errors": 3, "log_lines": 1, "max_rss_bytes": 4096, "cpu_seconds": 0.25}
+    stored = {"log_size": size, "items_size": sum(map(len, items)) + 2, "items_count": 2}
+    await agent.finish(ref, **stored, **counted)
     return task.id
 
 
@@ -64,6 +66,9 @@ async def test_show_has_exactly_the_fields_of_the_contract(
     assert [list(attempt) for attempt in task["attempts"]] == [ATTEMPT]
     assert (task["state"], task["items"], task["log_bytes"], task["attempt"]) == ("finished", 2, 46, 1)
     assert task["created_at"] == "2026-03-01T12:00:00Z"
+    stats = task["stats"]
+    assert (task["progress"], stats["errors"], stats["log_lines"]) == (0.5, 3, 1)
+    assert (stats["rss_bytes"], stats["cpu_seconds"]) == (4096, 0.25)
 
 
 async def test_the_open_attempt_is_shown_like_a_closed_one(
@@ -77,6 +82,7 @@ async def test_the_open_attempt_is_shown_like_a_closed_one(
     assert [list(attempt) for attempt in task["attempts"]] == [ATTEMPT]
     assert task["attempts"][0]["accepted"] is False
     assert task["stats"]["runtime_ms"] == 90_000
+    assert (task["progress"], task["stats"]["errors"]) == (None, None)
 
 
 async def test_ids_may_be_short_or_last(rig: Rig, client: AsyncClient) -> None:

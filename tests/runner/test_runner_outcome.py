@@ -127,9 +127,11 @@ def test_messages_become_items_status_and_facts(runner: RunnerDriver) -> None:
     assert attempt.output(logframe.STDOUT_JSON) == b'{"level": "info", "message": "hello"}\n'
     assert outcome["fatal"] == {"class": "network", "message": "no route"}
     assert (outcome["errors"], outcome["bad_frames"], outcome["progress"]) == (1, 1, 0.25)
+    assert outcome["log_lines"] == len(list(logframe.parse_frames(attempt.log()))) == 6
     assert attempt.system_lines()[0].startswith("bad frame, kept as a log line:")
     status = json.loads((attempt.directory / "status.json").read_text())
     assert (status["status"], status["errors"], status["bad_frames"]) == ({"message": "on"}, 1, 1)
+    assert status["progress"] == 0.25
 
 
 def test_many_bad_and_forged_frames_are_counted_in_the_end(runner: RunnerDriver) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from silkmill.domain.states import Phase
+from silkmill.domain.statistics import Statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class ClosedAttempt:
     log_offset: int
     items_offset: int
     items_count: int
+    statistics: Statistics = Statistics()
     log_gap: tuple[int, int] | None = None
     log_object: str | None = None
     merged_at: datetime | None = None

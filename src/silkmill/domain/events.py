@@ -7,6 +7,7 @@ from datetime import datetime
 
 from silkmill.domain.outcome import Verdict
 from silkmill.domain.states import Move, Phase
+from silkmill.domain.statistics import Statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,7 @@ class GiveBack:
     reason: str
     at: datetime
     lost: bool = False
+    statistics: Statistics = Statistics()
     move = Move.GIVE_BACK
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import signal as signals
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from silkmill.domain.statistics import Statistics
 from silkmill.domain.uncaught import Uncaught, uncaught_in
 
 CANCEL_NOT_VERIFIED = "cancel not verified"
@@ -44,7 +45,7 @@ class Fatal:
 class Facts:
     """What the runner (or the agent, for a dead runner) saw of an attempt. No judgement.
 
-    Times are aware UTC; sizes are bytes of the stored streams."""
+    Times are aware UTC; sizes are bytes of the stored streams. What nobody counted is None."""
 
     ended_at: datetime
     started_at: datetime | None = None
@@ -69,14 +70,19 @@ class Facts:
     traceback: str | None = None
     traceback_ends_stderr: bool = False
     fatal: Fatal | None = None
-    errors: int = 0
+    errors: int | None = None
     bad_frames: int = 0
     progress: float | None = None
     log_size: int = 0
     items_size: int = 0
     items_count: int = 0
-    max_rss_bytes: int = 0
-    cpu_seconds: float = 0.0
+    log_lines: int | None = None
+    max_rss_bytes: int | None = None
+    cpu_seconds: float | None = None
+
+    @property
+    def statistics(self) -> Statistics:
+        return Statistics(self.progress, self.errors, self.log_lines, self.max_rss_bytes, self.cpu_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,7 @@ class Verdict:
     traceback: str | None = None
     lost_with_worker: bool = False
     """It counts as a lost worker, not as an attempt with an outcome."""
+    statistics: Statistics = Statistics()
 
 
 # The exception types that Python's standard library, aiohttp, httpx, requests, urllib3 and Twisted raise
@@ -121,7 +128,12 @@ _NETWORK_ERRNO = re.compile(r"^OSError: .*\[Errno 1(0[0-4]|1[0-3])\]")
 
 
 def classify(facts: Facts, rules: Rules) -> Verdict:
-    """The verdict of an attempt that has ended. The first rule that fits decides."""
+    """The verdict of an attempt that has ended, with what is known of it."""
+    return replace(_classify(facts, rules), statistics=facts.statistics)
+
+
+def _classify(facts: Facts, rules: Rules) -> Verdict:
+    """The first rule that fits decides."""
     if facts.lost or facts.lost_with_worker:
         return Verdict(
             "lost", _lost_reason(facts), ErrorClass.SYSTEM, lost_with_worker=facts.lost_with_worker
@@ -223,5 +235,6 @@ def _class_named(name: str) -> ErrorClass:
 
 
 def _error_ratio(facts: Facts) -> float:
-    total = facts.errors + facts.items_count
-    return facts.errors / total if total else 0.0
+    errors = facts.errors or 0
+    total = errors + facts.items_count
+    return errors / total if total else 0.0

@@ -55,7 +55,8 @@ def decide_lost_with_worker(task: Task, verdict: Verdict, now: datetime, *, veri
     if task.lost_attempts + 1 >= MAX_LOST_WITH_WORKER:
         reason = f"poison: {task.lost_attempts + 1} workers were lost with it"
         return Fail(replace(verdict, reason=reason, permanent=True), now)
-    return GiveBack(verdict.reason or "lost with its worker", now, lost=True)
+    reason = verdict.reason or "lost with its worker"
+    return GiveBack(reason, now, lost=True, statistics=verdict.statistics)
 
 
 def _cancelled(task: Task, verdict: Verdict, now: datetime, *, verified: bool) -> Event:

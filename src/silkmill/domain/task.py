@@ -218,7 +218,13 @@ def _adopt(task: Task, event: Adopt) -> Task:
 def _give_back(task: Task, event: GiveBack) -> Task:
     if _open(task).phase is Phase.OFFERED:
         return with_fields(task, attempt=None, state=State.PENDING, reason=event.reason)
-    verdict = Verdict("lost" if event.lost else "given_back", event.reason, lost_with_worker=event.lost)
+    verdict = Verdict(
+        "lost" if event.lost else "given_back",
+        event.reason,
+        ErrorClass.SYSTEM if event.lost else None,
+        lost_with_worker=event.lost,
+        statistics=event.statistics,
+    )
     closed = _close(task, verdict, event.at, accepted=False, counted=False)
     return with_fields(closed, state=State.PENDING, reason=event.reason)
 
@@ -260,6 +266,7 @@ def _close(task: Task, verdict: Verdict, at: datetime, *, accepted: bool, counte
         log_offset=task.positions.log_offset,
         items_offset=task.positions.items_offset,
         items_count=task.positions.items_count,
+        statistics=verdict.statistics,
         log_gap=attempt.log_gap,
     )
     history = (*task.history, closed)

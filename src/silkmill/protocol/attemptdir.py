@@ -81,13 +81,15 @@ if TYPE_CHECKING:
         bad_frames: int
         progress: float | None
         log_size: int
+        log_lines: int
         items_size: int
         items_count: int
-        max_rss_bytes: int
-        cpu_seconds: float
+        max_rss_bytes: int | None  # null when no process was started
+        cpu_seconds: float | None
 
     class Status(TypedDict):
         status: Any  # the payload of the latest STATUS message, null when there was none
+        progress: float | None  # the latest that a STATUS message told
         errors: int
         bad_frames: int
         at: str
@@ -245,6 +247,16 @@ def stream_size(directory: str, stream: Stream) -> int:
     """How many bytes the stream has so far, unlinked segments counted."""
     segments = list_segments(directory, stream)
     return segments[-1].end if segments else 0
+
+
+def count_log_lines(directory: str) -> int | None:
+    """Frames of a log of one segment; None for a longer one, whose beginning may have been unlinked."""
+    segments = list_segments(directory, "log")
+    if not segments:
+        return 0
+    if len(segments) > 1 or segments[0].first:
+        return None
+    return _read_at(segments[0].path, 0, segments[0].size).count(b"\n")
 
 
 def read_stream(directory: str, stream: Stream, offset: int, limit: int) -> bytes:

@@ -41,6 +41,7 @@ class LogFramer:
     """
 
     def __init__(self, tag: bytes) -> None:
+        self.lines = 0  # frames given out so far
         self._tag = tag
         self._held = bytearray()  # grows in place: a spider may write a line byte by byte
 
@@ -53,13 +54,18 @@ class LogFramer:
         if self._held:
             start, piece = self._end_held(data, full, partial)
             if piece:
+                self.lines += 1
                 yield piece
         while start < len(data):
             newline = data.rfind(b"\n", start, start + TEXT_LIMIT + 1)
             if newline >= 0:
-                yield b"%b%b\n" % (full, data[start:newline].replace(b"\n", between))
+                frames = data[start:newline].replace(b"\n", between)
+                # How much longer it got tells how many they are, for nothing.
+                self.lines += 1 + (len(frames) - (newline - start)) // len(full)
+                yield b"%b%b\n" % (full, frames)
                 start = newline + 1
             elif len(data) - start > TEXT_LIMIT:
+                self.lines += 1
                 yield b"%b%b\n" % (partial, data[start : start + TEXT_LIMIT])
                 start += TEXT_LIMIT
             else:
@@ -85,6 +91,7 @@ class LogFramer:
             return b""
         frame = b"%b %b P %b\n" % (rfc3339(time_ns).encode(), self._tag, bytes(self._held))
         self._held.clear()
+        self.lines += 1
         return frame
 
 

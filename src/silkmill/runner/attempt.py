@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from silkmill.protocol.logframe import rfc3339, system_line
+from silkmill.protocol.logframe import rfc3339
 from silkmill.runner.clock import NEVER
 from silkmill.runner.clock import now as clock_now
 from silkmill.runner.ending import Ending
@@ -201,6 +201,7 @@ class Attempt:
         self._outcome["log_size"], self._outcome["items_size"], self._outcome["items_count"] = (
             self._spool.sizes
         )
+        self._outcome["log_lines"] = self._recorder.log_lines
         self._status.write()
         try:
             self._leave_outcome()
@@ -222,7 +223,7 @@ class Attempt:
         self._outcome_file.close()
 
     def _note(self, text: str, now: float) -> None:
-        self._streams.note(iter([("log", system_line(text, time.time_ns()), 0)]), now)
+        self._streams.note(self._recorder.note(text, time.time_ns()), now)
 
     def _announce_start(self, process: MainProcess) -> None:
         fields = {"pid": process.pid, "start_time": process.start_time, "at": process.started_at}

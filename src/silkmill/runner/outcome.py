@@ -69,10 +69,11 @@ def blank_outcome() -> Outcome:
         "bad_frames": 0,
         "progress": None,
         "log_size": 0,
+        "log_lines": 0,
         "items_size": 0,
         "items_count": 0,
-        "max_rss_bytes": 0,
-        "cpu_seconds": 0.0,
+        "max_rss_bytes": None,
+        "cpu_seconds": None,
     }
 
 

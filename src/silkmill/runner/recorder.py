@@ -37,6 +37,12 @@ class Recorder:
         self.fatal: FatalError | None = None
         self.items_taken = 0
         self.items_dropped = 0
+        self._other_lines = 0
+
+    @property
+    def log_lines(self) -> int:
+        """Lines of the log, as frames, that were given out so far."""
+        return self._stdout.lines + self._stderr.lines + self._other_lines
 
     @property
     def items_limit_reached(self) -> bool:
@@ -61,11 +67,16 @@ class Recorder:
     def closing_notes(self, time_ns: int) -> Iterator[Piece]:
         """What was counted and not told one by one."""
         if self.bad_frames > _NAMED_BAD_FRAMES:
-            yield _note(f"{self.bad_frames} bad frames in all, kept as log lines", time_ns)
+            yield from self.note(f"{self.bad_frames} bad frames in all, kept as log lines", time_ns)
         if self._decoder.forged > 1:
-            yield _note(f"{self._decoder.forged} frames without the nonce in all, kept as log lines", time_ns)
+            forged = f"{self._decoder.forged} frames without the nonce in all, kept as log lines"
+            yield from self.note(forged, time_ns)
         if self.items_dropped:
-            yield _note(f"{self.items_dropped} items beyond the limit were dropped", time_ns)
+            yield from self.note(f"{self.items_dropped} items beyond the limit were dropped", time_ns)
+
+    def note(self, text: str, time_ns: int) -> Iterator[Piece]:
+        """A line of our own."""
+        yield self._whole(system_line(text, time_ns))
 
     def describe(self, outcome: Outcome) -> None:
         """Write what the spider told into the outcome."""
@@ -93,11 +104,11 @@ class Recorder:
                 for frames in self._stdout.feed(part.data, time_ns):
                     yield "log", frames, 0
             elif isinstance(part, Log):
-                yield "log", frame_line(STDOUT_JSON, part.payload, time_ns), 0
+                yield self._whole(frame_line(STDOUT_JSON, part.payload, time_ns))
             else:
                 note = self._take(part)
                 if note:
-                    yield _note(note, time_ns)
+                    yield from self.note(note, time_ns)
         if count:
             yield "items", b"".join(lines), count
 
@@ -130,6 +141,7 @@ class Recorder:
                 return f"frame without the nonce, kept as a log line: {excerpt.decode('utf-8', 'replace')}"
         return None
 
-
-def _note(text: str, time_ns: int) -> Piece:
-    return "log", system_line(text, time_ns), 0
+    def _whole(self, frames: bytes) -> Piece:
+        """One line that belongs to no stream; a long one is several frames."""
+        self._other_lines += frames.count(b"\n")
+        return "log", frames, 0

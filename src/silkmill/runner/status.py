@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from silkmill.protocol.attemptdir import STATUS_FILE, replace_file
+from silkmill.protocol.attemptdir import STATUS_FILE, encode, replace_file
 from silkmill.protocol.logframe import rfc3339
 from silkmill.runner.clock import NEVER
 
@@ -37,14 +37,15 @@ class StatusFile:
         content = self._content()
         if content == self._written:
             return
-        status, errors, bad_frames = content
-        text = b'{"status":%b,"errors":%d,"bad_frames":%d,"at":"%b"}'
+        status, progress, errors, bad_frames = content
+        text = b'{"status":%b,"progress":%b,"errors":%d,"bad_frames":%d,"at":"%b"}'
         at = rfc3339(time.time_ns()).encode()
         try:
-            replace_file(self._path, text % (status or b"null", errors, bad_frames, at))
+            replace_file(self._path, text % (status or b"null", encode(progress), errors, bad_frames, at))
         except OSError:
             return
         self._written = content
 
-    def _content(self) -> tuple[bytes | None, int, int]:
-        return self._recorder.status, self._recorder.errors, self._recorder.bad_frames
+    def _content(self) -> tuple[bytes | None, float | None, int, int]:
+        said = self._recorder
+        return said.status, said.progress, said.errors, said.bad_frames

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 import structlog
 
 from silkmill.domain.errors import Incomplete, StaleAttempt
 from silkmill.domain.outcome import ErrorClass, Facts, classify
-from silkmill.protocol.attemptdir import append_log, stream_size
+from silkmill.protocol.attemptdir import append_log, count_log_lines, stream_size
 from silkmill.protocol.logframe import system_line
 from silkmill.runtime.loop import Backoff
 from silkmill.worker.directories import keep
@@ -45,17 +45,19 @@ async def undone(held: HeldAttempt) -> Ending:
     """It was stopped before its spider was started."""
     if held.giving_back is not None:
         return GivenBack(held.giving_back)
-    log_size = await _close_log(held, "cancelled before the start")
-    return await ship_rest(held, Facts(ended_at=held.place.clock.now(), cancelled=True, log_size=log_size))
+    log = await _close_log(held, "cancelled before the start")
+    facts = Facts(ended_at=held.place.clock.now(), cancelled=True, log_size=log.size, log_lines=log.lines)
+    return await ship_rest(held, facts)
 
 
 async def not_prepared(held: HeldAttempt, failure: PreparationFailed) -> Ending:
-    log_size = await _close_log(held, f"not started: {failure}")
+    log = await _close_log(held, f"not started: {failure}")
     facts = Facts(
         ended_at=held.place.clock.now(),
         preparation_error=str(failure),
         preparation_permanent=failure.permanent,
-        log_size=log_size,
+        log_size=log.size,
+        log_lines=log.lines,
     )
     return await ship_rest(held, facts)
 
@@ -147,12 +149,17 @@ def _has_failed(held: HeldAttempt, facts: Facts) -> bool:
     return classify(facts, held.rules).error_class not in (None, ErrorClass.CANCELLED)
 
 
-async def _close_log(held: HeldAttempt, line: str) -> int:
-    """Write the closing line of an attempt that no runner had; returns the size of the log."""
+class _Log(NamedTuple):
+    size: int
+    lines: int | None
+
+
+async def _close_log(held: HeldAttempt, line: str) -> _Log:
+    """Write the closing line of an attempt that no runner had."""
     held.directory.mkdir(mode=0o700, exist_ok=True)
     frame = system_line(line, time.time_ns())
     await when_there_is_room(lambda: append_log(str(held.directory), frame))
-    return stream_size(str(held.directory), "log")
+    return _Log(stream_size(str(held.directory), "log"), count_log_lines(str(held.directory)))
 
 
 async def _see_dead(held: HeldAttempt) -> None:

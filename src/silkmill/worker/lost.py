@@ -12,6 +12,7 @@ from silkmill.protocol.attemptdir import (
     OUTCOME_FILE,
     BadSpec,
     append_log,
+    count_log_lines,
     list_segments,
     read_spec,
     repair_tails,
@@ -19,6 +20,7 @@ from silkmill.protocol.attemptdir import (
 )
 from silkmill.protocol.logframe import system_line
 from silkmill.worker.disk import when_there_is_room
+from silkmill.worker.facts import last_told
 from silkmill.worker.trees import end_tree
 from silkmill.worker.workplace import Workplace
 
@@ -39,6 +41,7 @@ async def end_lost(ref: AttemptRef, place: Workplace, group: str | None, *, with
     whose = "its worker" if with_worker else "its runner"
     fate = f"still alive: {' '.join(map(str, survivors))}" if survivors else "its processes were killed"
     await when_there_is_room(lambda: _make_whole(directory, f"lost: {whose} died; {fate}"))
+    progress, errors = last_told(str(directory))
     return Facts(
         ended_at=place.clock.now(),
         started=True,
@@ -48,6 +51,9 @@ async def end_lost(ref: AttemptRef, place: Workplace, group: str | None, *, with
         survivors=tuple(survivors),
         log_size=stream_size(str(directory), "log"),
         items_size=stream_size(str(directory), "items"),
+        progress=progress,
+        errors=errors,
+        log_lines=count_log_lines(str(directory)),
     )
 
 

@@ -10,6 +10,7 @@ from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.errors import IllegalTransition, Incomplete, StaleAttempt, StaleSession
 from silkmill.domain.outcome import ErrorClass, Fatal, SpawnError
 from silkmill.domain.states import Phase, State
+from silkmill.domain.statistics import Statistics
 from silkmill.ports.link import CancelOrder
 from silkmill.runtime import faults
 from support.master_rig import Agent, Rig, repeated
@@ -220,6 +221,16 @@ class TestFinish:
         await agent.finish(ref, lost_with_worker=True, exit_code=None)
         task = await rig.task(ref.task_id)
         assert (task.state, task.counted_attempts, task.lost_attempts) == (State.PENDING, 0, 1)
+
+    @pytest.mark.parametrize("lost", [{}, {"lost": True}, {"lost_with_worker": True}], ids=str)
+    async def test_what_the_facts_count_is_kept(self, rig: Rig, agent: Agent, lost: dict[str, bool]) -> None:
+        await rig.submit()
+        ref = await agent.started()
+        counted = {"progress": 0.5, "errors": 2, "log_lines": 9, "max_rss_bytes": 4096, "cpu_seconds": 0.25}
+        await agent.finish(ref, **counted, **lost)
+        (closed,) = (await rig.task(ref.task_id)).history
+        assert closed.statistics == Statistics(0.5, 2, 9, 4096, 0.25)
+        assert closed.error_class == ("system" if lost else None)
 
     async def test_a_finish_of_an_attempt_that_another_end_has_closed_is_stale(
         self, rig: Rig, agent: Agent

@@ -14,6 +14,7 @@ from silkmill.domain.errors import Conflict, Unavailable
 from silkmill.domain.events import Accept, Assign, Exit, Finish, GiveBack, Lose, Start
 from silkmill.domain.outcome import Verdict
 from silkmill.domain.states import State
+from silkmill.domain.statistics import Statistics
 from silkmill.domain.task import Task, request_cancel
 from silkmill.ports.store import Store, TaskFilter
 from silkmill.runtime import faults
@@ -39,6 +40,14 @@ async def test_a_task_is_read_as_it_was_inserted(store: Store) -> None:
     )
     await store.insert_tasks([task])
     assert await stored(store, task) == task
+
+
+async def test_an_ended_task_keeps_what_its_attempt_told(store: Store) -> None:
+    told = Statistics(progress=0.5, errors=2, log_lines=9, rss_bytes=1 << 20, cpu_seconds=0.25)
+    task = await insert_claimed(store)
+    for event in (Accept(), Start(1, START), Exit(), Finish(Verdict("exit", statistics=told), START)):
+        task = await store.swap(task, changed(task, event))
+    assert (await stored(store, task)).history[0].statistics == told
 
 
 async def test_an_unknown_task_is_none(store: Store) -> None:

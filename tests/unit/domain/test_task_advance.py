@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -26,8 +27,11 @@ from silkmill.domain.events import (
 )
 from silkmill.domain.outcome import ErrorClass, Verdict
 from silkmill.domain.states import TRANSITIONS, Move, Phase, Row, State
+from silkmill.domain.statistics import Statistics
 from silkmill.domain.task import MAX_HISTORY, Task, advance, appended, check_writer, request_cancel
 from support.task_values import ENDED_WELL, EVENTS, EXIT_3, LATER, LOST, NOW, a_task, a_task_in
+
+TOLD = Statistics(progress=0.5, errors=2, log_lines=9, rss_bytes=1 << 20, cpu_seconds=0.25)
 
 OPEN_ROWS = [row for row in TRANSITIONS if row[1] is not None]
 ACCEPTED_ROWS = [row for row in OPEN_ROWS if row[1] is not Phase.OFFERED]
@@ -152,12 +156,14 @@ def test_a_drained_attempt_counts_for_nothing_and_is_kept_in_history() -> None:
     assert (back.state, back.reason, back.next_attempt_at) == (State.PENDING, "drain", None)
     assert (back.counted_attempts, back.lost_attempts) == (1, 0)
     assert (back.history[0].outcome, back.history[0].counted) == ("given_back", False)
+    assert back.history[0].error_class is None
 
 
 def test_an_attempt_lost_with_its_worker_counts_apart() -> None:
     back = advance(a_task_in((State.ABNORMAL, Phase.EXECUTING)), GiveBack("lost", LATER, lost=True))
     assert (back.counted_attempts, back.lost_attempts) == (1, 1)
     assert (back.history[0].outcome, back.history[0].counted) == ("lost", False)
+    assert back.history[0].error_class == ErrorClass.SYSTEM  # as one that was lost with its runner
 
 
 def test_poison_counts_the_last_worker_too() -> None:
@@ -195,6 +201,22 @@ def test_cancel_keeps_how_the_attempt_itself_ended() -> None:
     ended = advance(a_task_in((State.RUNNING, Phase.COMPLETING)), Cancel("by ann", LATER, network))
     assert (ended.state, ended.reason, ended.error_class) == (State.CANCELLED, "by ann", ErrorClass.CANCELLED)
     assert (ended.history[0].outcome, ended.history[0].error_class) == ("exit", "network")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Finish(replace(ENDED_WELL, statistics=TOLD), LATER),
+        Retry(replace(EXIT_3, statistics=TOLD), LATER, LATER),
+        Fail(replace(EXIT_3, statistics=TOLD), LATER),
+        Cancel("x", LATER, replace(EXIT_3, statistics=TOLD)),
+        GiveBack("lost", LATER, lost=True, statistics=TOLD),
+    ],
+    ids=lambda event: event.move,
+)
+def test_a_closed_attempt_keeps_what_it_told_and_used(event: Event) -> None:
+    ended = advance(a_task_in((State.RUNNING, Phase.COMPLETING)), event)
+    assert ended.history[0].statistics == TOLD
 
 
 def test_cancel_of_a_task_that_never_started_has_no_history() -> None:

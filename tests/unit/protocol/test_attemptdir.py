@@ -122,6 +122,19 @@ def test_reading_what_was_unlinked_is_an_error(tmp_path: Path) -> None:
         attemptdir.read_stream(str(tmp_path), "log", 2, 10)
 
 
+@pytest.mark.parametrize(
+    ("segments", "lines"), [([], 0), ([b"a\nb\n"], 2), ([b"a\n", b"b\n"], None)], ids=str
+)
+def test_the_lines_of_a_small_log_are_counted(tmp_path: Path, segments: list[bytes], lines: int) -> None:
+    write_segments(tmp_path, "log", segments)
+    assert attemptdir.count_log_lines(str(tmp_path)) == lines
+
+
+def test_the_lines_of_a_log_without_its_beginning_are_not_known(tmp_path: Path) -> None:
+    (tmp_path / "log.20").write_bytes(b"a\n")
+    assert attemptdir.count_log_lines(str(tmp_path)) is None
+
+
 @pytest.mark.parametrize("kept", range(50))
 def test_a_torn_log_is_completed_and_never_cut(tmp_path: Path, kept: int) -> None:
     whole, torn = frame_line(b"stdout", b"whole", NOW), frame_line(b"stderr", b"torn", NOW)[:kept]

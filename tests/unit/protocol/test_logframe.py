@@ -37,21 +37,22 @@ pieces = st.one_of(
 streams = st.lists(pieces, max_size=12).map(b"".join)
 
 
-def framed(tag: bytes, data: bytes, cuts: list[int]) -> bytes:
-    framer = LogFramer(tag)
+def framed(data: bytes, cuts: list[int]) -> tuple[bytes, int]:
+    """All frames, and how many the framer has counted."""
+    framer = LogFramer(STDOUT)
     edges = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
     frames = [piece for a, b in itertools.pairwise(edges) for piece in framer.feed(data[a:b], NOW)]
-    return b"".join([*frames, framer.finish(NOW)])
+    return b"".join([*frames, framer.finish(NOW)]), framer.lines
 
 
 @given(streams, st.lists(st.integers(0, 4 * TEXT_LIMIT), max_size=8))
 @example(b"x" * TEXT_LIMIT + b"\n", [TEXT_LIMIT])
 @example(b"x" * (TEXT_LIMIT + 1), [1, TEXT_LIMIT])
 def test_any_split_gives_the_same_frames_and_the_bytes_come_back(data: bytes, cuts: list[int]) -> None:
-    whole = framed(STDOUT, data, [])
-    assert framed(STDOUT, data, cuts) == whole
+    whole, lines = framed(data, [])
+    assert framed(data, cuts) == (whole, lines)
     assert stream_bytes(whole, STDOUT) == data
-    assert whole.count(b"\n") == len(list(parse_frames(whole)))
+    assert whole.count(b"\n") == len(list(parse_frames(whole))) == lines
     assert all(len(frame.text) <= TEXT_LIMIT for frame in parse_frames(whole))
 
 
@@ -83,7 +84,7 @@ def test_what_a_frame_looks_like() -> None:
     ],
 )
 def test_a_line_is_cut_only_when_more_of_it_comes(length: int, flags: list[bool]) -> None:
-    frames = list(parse_frames(framed(STDOUT, b"z" * length + b"\n", [])))
+    frames = list(parse_frames(framed(b"z" * length + b"\n", [])[0]))
     assert [frame.partial for frame in frames] == flags
     assert {len(frame.text) for frame in frames[:-1]} <= {TEXT_LIMIT}
 

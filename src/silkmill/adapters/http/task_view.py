@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from silkmill.domain.attempt import Attempt, ClosedAttempt, Positions
+from silkmill.domain.statistics import Statistics
 from silkmill.domain.task import Task
 
 HEAVY = ("attempts", "traceback")
@@ -16,7 +17,7 @@ def task_view(task: Task, now: datetime) -> dict[str, Any]:
     """The fields of CONTRACT, `show --json`. What is not known is null.
 
     What each attempt has once is of the latest one, so that start, run time and end belong together."""
-    positions = latest_positions(task)
+    positions, statistics = latest_positions(task), _statistics(task)
     latest = task.attempt or (task.history[-1] if task.history else None)
     return {
         "id": task.id,
@@ -38,8 +39,8 @@ def task_view(task: Task, now: datetime) -> dict[str, Any]:
         "traceback": task.traceback,
         "retry_of": task.retry_of,
         "next_attempt_at": task.next_attempt_at,
-        "progress": None,
-        "stats": _stats(task, latest, positions, now),
+        "progress": statistics.progress,
+        "stats": _stats(task, latest, positions, statistics, now),
         "items": positions.items_count,
         "log_bytes": positions.log_offset,
         "created_at": task.created_at,
@@ -114,7 +115,11 @@ def _open(attempt: Attempt, positions: Positions) -> dict[str, Any]:
 
 
 def _stats(
-    task: Task, latest: Attempt | ClosedAttempt | None, positions: Positions, now: datetime
+    task: Task,
+    latest: Attempt | ClosedAttempt | None,
+    positions: Positions,
+    statistics: Statistics,
+    now: datetime,
 ) -> dict[str, Any]:
     runtime = _runtime_ms(latest, now)
     return {
@@ -122,12 +127,18 @@ def _stats(
         "runtime_ms": runtime,
         "items": positions.items_count,
         "items_per_minute": round(positions.items_count * 60_000 / runtime, 1) if runtime else None,
-        "errors": None,
-        "log_lines": None,
+        "errors": statistics.errors,
+        "log_lines": statistics.log_lines,
         "log_bytes": positions.log_offset,
-        "rss_bytes": None,
-        "cpu_seconds": None,
+        "rss_bytes": statistics.rss_bytes,
+        "cpu_seconds": statistics.cpu_seconds,
     }
+
+
+def _statistics(task: Task) -> Statistics:
+    """Of the last attempt, once it has ended; those of an open one are not recorded yet."""
+    ended = task.attempt is None and task.history
+    return task.history[-1].statistics if ended else Statistics()
 
 
 def _runtime_ms(latest: Attempt | ClosedAttempt | None, now: datetime) -> int | None:

@@ -1,0 +1,97 @@
+"""What a spider told and used is known after its end, to the API and to `show`."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from tests.engine.server import Server, descendants, marked, spider_folder, wait_for
+
+MIB = 1024 * 1024
+BUSY = """
+import json, sys, time
+
+def frame(kind, **payload):
+    print(json.dumps({"type": kind, "payload": payload}), flush=True)
+
+frame("STATUS", progress=0.25)
+block = b"x" * (96 << 20)
+for number in range(3):
+    frame("ERROR", **{"class": "Odd", "message": str(number)})
+frame("INSERT_DATA", n=1)
+frame("LOG", level="INFO", message="said", fields={})
+while time.process_time() < 0.4:
+    pass
+frame("STATUS", progress=0.75)
+frame("STATUS", message="the progress stands")
+for number in range(500):
+    print("line", number)
+print("\\n\\n" + "x" * 200_000)
+print("two\\nlines", file=sys.stderr)
+sys.stdout.write("no end")
+"""
+FAILING = """
+import os, sys
+if os.environ["SILKMILL_ATTEMPT"] == "1":
+    print('{"type": "STATUS", "payload": {"progress": 0.5}}', flush=True)
+    print('{"type": "ERROR", "payload": {"class": "A", "message": "b"}}', flush=True)
+    sys.exit(3)
+"""
+HELD = """
+import time
+print('{"type": "STATUS", "payload": {"progress": 0.5}}', flush=True)
+for number in range(2):
+    print('{"type": "ERROR", "payload": {"class": "A", "message": "b"}}', flush=True)
+print("one line", flush=True)
+time.sleep(600)
+"""
+
+
+def frames_of(server: Server, task_id: str, attempt: int = 1) -> int:
+    path = f"/tasks/{task_id}/log?attempt={attempt}"
+    return bytes(server.call("GET", path, raw=True)).count(b"\n")
+
+
+def told(task: dict[str, Any]) -> tuple[Any, ...]:
+    return task["progress"], task["stats"]["errors"], task["stats"]["log_lines"]
+
+
+def test_what_a_spider_told_and_used_is_shown_after_its_end(server: Server, run: Any) -> None:
+    task = run(BUSY)
+    assert task["state"] == "finished", task
+    assert told(task) == (0.75, 3, frames_of(server, task["id"]))
+    # 500, two empty ones, four pieces of the long one, its end, two of stderr, LOG, and how it ended
+    assert task["stats"]["log_lines"] == 500 + 2 + 4 + 2 + 1 + 1 + 1
+    assert 96 * MIB < task["stats"]["rss_bytes"] < 160 * MIB
+    assert 0.4 <= task["stats"]["cpu_seconds"] < 5
+
+
+def test_they_are_of_the_latest_attempt(server: Server, run: Any) -> None:
+    task = run(FAILING, '[retry]\non = ["spider"]\nmax_attempts = 2\nbackoff = "0s"\n')
+    assert (task["state"], task["attempt"]) == ("finished", 2)
+    assert told(task) == (None, 0, 1)
+
+
+def test_a_command_that_cannot_start_used_nothing(server: Server, deploy: Any) -> None:
+    task = server.wait(server.submit(deploy("", command="/does/not/exist")))
+    assert task["state"] == "error"
+    assert told(task) == (None, 0, 1)
+    assert (task["stats"]["rss_bytes"], task["stats"]["cpu_seconds"]) == (None, None)
+
+
+def test_of_a_lost_attempt_is_known_what_it_had_told(tmp_path: Path) -> None:
+    with Server(tmp_path / "data") as server:
+        server.deploy(spider_folder(tmp_path, "held", HELD, "[retry]\nmax_attempts = 1\n"))
+        task_id = server.submit("held")
+        server.wait(task_id, "running")
+        status = server.data / "attempts" / f"{task_id}.1" / "status.json"
+        wait_for(lambda: status.exists() and '"errors":2' in status.read_text(), "the status of the spider")
+        (runner,) = [pid for facts in server.runners().values() if descendants(pid := facts["pid"])]
+        os.kill(runner, signal.SIGKILL)
+        task = server.wait(task_id)
+        assert (task["state"], task["error_class"]) == ("error", "system")
+        assert told(task) == (0.5, 2, frames_of(server, task_id)) == (0.5, 2, 2)
+        assert (task["stats"]["rss_bytes"], task["stats"]["cpu_seconds"]) == (None, None)
+        assert not marked(task_id)
