@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import platform
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from silkmill.adapters.http.server import serving
 from silkmill.adapters.local_link import LocalLink
 from silkmill.adapters.store.sqlite import SqliteStore
 from silkmill.master import recovery, upkeep
+from silkmill.master.admission import Admission, Everything, OnlyGiven
 from silkmill.master.cancel import Canceller
 from silkmill.master.collector import Collector
 from silkmill.master.deploy import Deploy
@@ -48,18 +49,19 @@ class Master:
 
     parts: Parts
     link: LocalLink
-    dispatcher: Dispatcher
     recovery: Recovery
     upkeep: Upkeep
 
 
-def make_master(store: Store, bucket: Bucket, clock: Clock) -> Master:
+def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission | None = None) -> Master:
+    """`admission`: everything, if none is given."""
+    admission = admission or Everything(store)
     feed = Feed()
     outages = Outages(clock)
     tasks, versions = Tasks(store, feed), Versions(store)
     workers = Workers(store, tasks, feed, clock)
-    dispatcher = Dispatcher(store, tasks, workers, feed, clock)
-    intake = Intake(store, bucket, tasks, versions, dispatcher, clock)
+    dispatcher = Dispatcher(admission, tasks, workers, feed, clock)
+    intake = Intake(store, bucket, tasks, versions, dispatcher, admission, clock)
     deploy = Deploy(store, bucket, versions, outages, clock)
     writer = LogWriter(store, bucket, tasks.change)
     collector = Collector(store, tasks, versions, workers.slots, writer, feed, outages, clock)
@@ -74,9 +76,9 @@ def make_master(store: Store, bucket: Bucket, clock: Clock) -> Master:
             feed=feed,
             log_reader=LogReader(store, bucket),
             workers=workers,
+            dispatcher=dispatcher,
         ),
         link=LocalLink(workers, collector, deploy),
-        dispatcher=dispatcher,
         recovery=Recovery(store, tasks, workers, versions, intake, outages, clock),
         upkeep=Upkeep(store, LogUpkeep(store, bucket, tasks.change), clock),
     )
@@ -85,32 +87,45 @@ def make_master(store: Store, bucket: Bucket, clock: Clock) -> Master:
 class Engine:
     """Master, worker and API of one machine: `silkmill up`, and `silkmill run` where no server runs."""
 
-    def __init__(self, master: Master, agent: Agent, url: str, token: str, token_is_new: bool) -> None:
-        self._master, self._agent = master, agent
+    def __init__(
+        self,
+        master: Master,
+        agent: Agent,
+        given: OnlyGiven | None,
+        *,
+        url: str,
+        token: str,
+        token_is_new: bool,
+    ) -> None:
+        self._master, self._agent, self._given = master, agent, given
         self.url, self.token, self.token_is_new = url, token, token_is_new
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings) -> AsyncIterator[Engine]:
-        """Holds the data directory and listens. Raises DataDirectoryBusy, BadInput, Unavailable, OSError."""
+    async def open(cls, settings: Settings, *, only_given: bool = False) -> AsyncIterator[Engine]:
+        """Holds the data directory and listens. `only_given`: it runs what is submitted to it, no backlog.
+
+        Raises DataDirectoryBusy, BadInput, Unavailable, OSError."""
         directory = DataDirectory(settings.data)
         directory.make()
         async with AsyncExitStack() as stack:
             stack.enter_context(directory.locked())
             logging.set_up(directory.logs)
-            master = stack.enter_context(_master_of(directory))
+            store = stack.enter_context(SqliteStore.open(directory.database))
+            given = OnlyGiven(store) if only_given else None
+            master = make_master(store, LocalBucket(directory.bucket), SystemClock(), given)
             token, is_new = directory.token()
             agent = Agent(master.link, directory.path, _agent_settings(settings), SystemClock())
             app = create_app(master.parts, token)
             url = await stack.enter_async_context(serving(app, settings.host, settings.port))
             stack.enter_context(directory.announced(url))
-            yield cls(master, agent, url, token, is_new)
+            yield cls(master, agent, given, url=url, token=token, token_is_new=is_new)
 
     async def run(self) -> None:
         """Until `drain` has let everything end, or `cut`."""
         async with asyncio.TaskGroup() as group:
             loops = [
-                group.create_task(self._master.dispatcher.run()),
+                group.create_task(self._master.parts.dispatcher.run()),
                 group.create_task(every(recovery.TICK_SECONDS, self._master.recovery.tick)),
                 group.create_task(every(upkeep.TICK_SECONDS, self._master.upkeep.tick)),
             ]
@@ -118,10 +133,18 @@ class Engine:
             for loop in loops:
                 loop.cancel()
 
+    async def leave(self) -> list[str]:
+        """Ids of the given tasks that have not ended. When there are none it takes no more: see OnlyGiven.
+
+        Raises Unavailable."""
+        assert self._given is not None, "an engine that runs everything is drained or cut"
+        closed = await self._given.close_when_done()
+        return [] if closed else self._given.open or ["(being submitted)"]
+
     def drain(self) -> None:
         """Take no new work; `run` returns when what runs has ended."""
         self._agent.drain()
-        self._master.dispatcher.drain()  # its offers would only be refused, again and again
+        self._master.parts.dispatcher.drain()  # its offers would only be refused, again and again
 
     def cut(self) -> None:
         """Leave now; runners and spiders live on, and the next engine adopts them."""
@@ -144,15 +167,11 @@ class Reading:
 async def reading(data: Path) -> AsyncIterator[Reading]:
     """The API's reading half over a data directory: it dispatches nothing and takes no lock."""
     token = secrets.token_urlsafe(32)
-    with _master_of(DataDirectory(data)) as master:
+    directory = DataDirectory(data)
+    with SqliteStore.open(directory.database) as store:
+        master = make_master(store, LocalBucket(directory.bucket), SystemClock())
         async with serving(create_app(master.parts, token), "127.0.0.1", 0, grace_seconds=0) as url:
             yield Reading(url, token)
-
-
-@contextmanager
-def _master_of(directory: DataDirectory) -> Iterator[Master]:
-    with SqliteStore.open(directory.database) as store:
-        yield make_master(store, LocalBucket(directory.bucket), SystemClock())
 
 
 def _agent_settings(settings: Settings) -> AgentSettings:

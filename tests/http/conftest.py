@@ -29,6 +29,7 @@ def app_of(rig: Rig) -> FastAPI:
         feed=rig.feed,
         log_reader=LogReader(rig.store, rig.bucket),
         workers=rig.workers,
+        dispatcher=rig.dispatcher,
     )
     return create_app(parts, TOKEN)
 

@@ -16,6 +16,7 @@ from silkmill.domain.outcome import Facts
 from silkmill.domain.states import Phase
 from silkmill.domain.task import Task
 from silkmill.domain.version import FileEntry
+from silkmill.master.admission import Admission, Everything
 from silkmill.master.cancel import Canceller
 from silkmill.master.collector import Collector
 from silkmill.master.deploy import Deploy
@@ -58,7 +59,14 @@ class FakeClock:
 class Rig:
     """The parts of a master over one store and bucket."""
 
-    def __init__(self, store: Store, bucket: Bucket | None = None, clock: FakeClock | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        bucket: Bucket | None = None,
+        clock: FakeClock | None = None,
+        admission: Admission | None = None,
+    ) -> None:
+        admission = admission or Everything(store)
         self.store, self.bucket, self.clock = store, bucket or memory_bucket(), clock or FakeClock()
         self.feed = Feed()
         self.tasks = Tasks(store, self.feed)
@@ -66,8 +74,10 @@ class Rig:
         self.outages = Outages(self.clock)
         self.deploy = Deploy(store, self.bucket, self.versions, self.outages, self.clock)
         self.workers = Workers(store, self.tasks, self.feed, self.clock)
-        self.dispatcher = Dispatcher(store, self.tasks, self.workers, self.feed, self.clock)
-        self.intake = Intake(store, self.bucket, self.tasks, self.versions, self.dispatcher, self.clock)
+        self.dispatcher = Dispatcher(admission, self.tasks, self.workers, self.feed, self.clock)
+        self.intake = Intake(
+            store, self.bucket, self.tasks, self.versions, self.dispatcher, admission, self.clock
+        )
         self.logs = LogWriter(store, self.bucket, self.tasks.change)
         self.collector = Collector(
             store=store,

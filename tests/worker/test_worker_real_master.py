@@ -64,7 +64,7 @@ class Machine:
         agent = Agent(self.master.link, self.data, AgentSettings("node-a", embedded=True), SystemClock())
         async with asyncio.TaskGroup() as group:
             loops = [
-                group.create_task(self.master.dispatcher.run()),
+                group.create_task(self.master.parts.dispatcher.run()),
                 group.create_task(every(recovery.TICK_SECONDS, self.master.recovery.tick)),
                 group.create_task(agent.run()),
             ]

@@ -87,6 +87,13 @@ class Duplicate(SilkmillError):
         super().__init__(f"{key} exists already")
 
 
+class EngineLeaves(SilkmillError):
+    """The engine of a `silkmill run` has done all its tasks and takes no more. Nothing was stored."""
+
+    def __init__(self) -> None:
+        super().__init__("the engine that was found here is about to end, and takes no more tasks")
+
+
 class Unavailable(SilkmillError):
     """A part of the engine is away for now (`part`: store, bucket, link). The caller repeats with back-off.
 

@@ -10,13 +10,13 @@ from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.errors import Conflict, Unavailable
 from silkmill.domain.events import Accept, Assign
 from silkmill.domain.task import Task, advance
+from silkmill.master.admission import Admission
 from silkmill.master.feed import Feed, Hint, Resync, TaskChanged
 from silkmill.master.lookahead import LookAhead
 from silkmill.master.tasks import Tasks
 from silkmill.master.workers import Workers
 from silkmill.ports.clock import Clock
 from silkmill.ports.link import Offer
-from silkmill.ports.store import Store
 from silkmill.runtime import faults
 from silkmill.runtime.loop import every
 
@@ -34,8 +34,10 @@ class Dispatcher:
     The embedded agent lives and dies with its master and cannot miss an offer: for it ASSIGN and ACCEPT are
     one write, and a new task that need not wait is stored as claimed."""
 
-    def __init__(self, store: Store, tasks: Tasks, workers: Workers, feed: Feed, clock: Clock) -> None:
-        self._store, self._tasks, self._workers, self._clock = store, tasks, workers, clock
+    def __init__(
+        self, admission: Admission, tasks: Tasks, workers: Workers, feed: Feed, clock: Clock
+    ) -> None:
+        self._admission, self._tasks, self._workers, self._clock = admission, tasks, workers, clock
         self._ahead = LookAhead()
         self._reread_at = self._paused_until = float("-inf")
         self.wake = asyncio.Event()
@@ -74,6 +76,14 @@ class Dispatcher:
         self._paused_until = float("inf")
 
     @property
+    def draining(self) -> bool:
+        return self._paused_until == float("inf")
+
+    def may_place(self, task: Task) -> bool:
+        """Whether the task is one for this engine."""
+        return task in self._admission
+
+    @property
     def waiting(self) -> int:
         """Pending tasks that this process knows of; the store may have more."""
         return len(self._ahead)
@@ -83,7 +93,7 @@ class Dispatcher:
         while now >= self._paused_until and (free := self._workers.slots.free_by_session(now)):
             if now >= self._reread_at or self._ahead.exhausted:
                 self._reread_at = now + REREAD_SECONDS
-                await self._ahead.read(self._store)
+                await self._ahead.read(self._admission)
                 continue
             if not self._ahead:
                 return
@@ -145,5 +155,5 @@ class Dispatcher:
         if isinstance(hint, Resync):
             self._reread_at = float("-inf")
             self.wake.set()
-        elif isinstance(hint, TaskChanged) and self._ahead.notice(hint.task):
+        elif isinstance(hint, TaskChanged) and self.may_place(hint.task) and self._ahead.notice(hint.task):
             self.wake.set()

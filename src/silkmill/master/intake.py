@@ -15,6 +15,7 @@ from silkmill.domain.errors import BadInput, Conflict, Duplicate, NotFound, Unav
 from silkmill.domain.group import Group
 from silkmill.domain.ids import order_of, task_id_in_group, uuid7
 from silkmill.domain.task import Task
+from silkmill.master.admission import Admission
 from silkmill.master.dispatcher import Dispatcher
 from silkmill.master.submission import Submission, checked, task_of
 from silkmill.master.tasks import Tasks
@@ -41,22 +42,27 @@ class Intake:
         tasks: Tasks,
         versions: Versions,
         dispatcher: Dispatcher,
+        admission: Admission,
         clock: Clock,
     ) -> None:
         self._store, self._bucket, self._clock = store, bucket, clock
         self._tasks, self._versions, self._dispatcher = tasks, versions, dispatcher
+        self._admission = admission
         self._last_order = 0
         self.may_be_cut_short = True
         """Some submission may have a group record but not all of its tasks: see `finish_groups`."""
 
     async def submit(self, submission: Submission) -> Task:
-        """One pending task. Raises BadInput, NotFound, Unavailable (then it may have been made)."""
-        ready = await self._check(submission)
-        now = self._clock.now()
-        # Submissions of one millisecond keep their order too.
-        self._last_order = max(self._last_order + 1, order_of(now))
-        task = task_of(ready, uuid7(now, secrets.token_bytes(10)), now, self._last_order)
-        return await self._dispatcher.insert(task)
+        """One pending task. Raises BadInput, NotFound, EngineLeaves, Unavailable (then it may have been
+        made)."""
+        with self._admission.submitting():
+            ready = await self._check(submission)
+            now = self._clock.now()
+            # Submissions of one millisecond keep their order too.
+            self._last_order = max(self._last_order + 1, order_of(now))
+            task = task_of(ready, uuid7(now, secrets.token_bytes(10)), now, self._last_order)
+            self._admission.admit([task.id])
+            return await self._dispatcher.insert(task)
 
     async def submit_group(
         self, lines: Sequence[Submission], key: str | None, body: bytes
@@ -64,8 +70,14 @@ class Intake:
         """Tasks for all lines, or for none; answers with the group and the task ids, line by line.
 
         `body` is what the submitter sent: a repeat of `key` with the same body makes nothing new, with
-        another one it raises BadInput. Errors name the line. After Unavailable, repeat it with the key."""
-        key = key or secrets.token_hex(16)
+        another one it raises BadInput. Errors name the line. After Unavailable, repeat it with the key.
+        Raises EngineLeaves too."""
+        with self._admission.submitting():
+            return await self._submit_group(lines, key or secrets.token_hex(16), body)
+
+    async def _submit_group(
+        self, lines: Sequence[Submission], key: str, body: bytes
+    ) -> tuple[Group, list[str]]:
         digest = hashlib.sha256(body).hexdigest()
         stored, fresh = await self._store.record(Group, key), False
         ready = [] if stored else await self._check_all(lines)
@@ -73,11 +85,13 @@ class Intake:
             if stored is None:
                 stored, fresh = await self._commit_group(ready, key, digest)
             _check_body(stored.value, digest)
+            ids = _ids_of(stored.value)
+            self._admission.admit(ids)
             group = await self._complete(stored, fresh=fresh)
         except (Unavailable, asyncio.CancelledError):
             self.may_be_cut_short = True
             raise
-        return group, [task_id_in_group(group.created_at, key, index) for index in range(group.count)]
+        return group, ids
 
     async def finish_groups(self) -> int:
         """Complete the submissions that a crash has cut short; answers how many there were."""
@@ -181,6 +195,10 @@ class Intake:
         except Conflict:  # the only change of a group record is this one
             _log.debug("another repeat completed the submission", key=stored.key)
         return complete
+
+
+def _ids_of(group: Group) -> list[str]:
+    return [task_id_in_group(group.created_at, group.key, index) for index in range(group.count)]
 
 
 def _check_body(group: Group, digest: str) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from typing import Protocol
 
 from silkmill.domain.states import State
 from silkmill.domain.task import Task
-from silkmill.ports.store import Store
 
 LOOK_AHEAD = 512
 Place = tuple[int, int, str]
@@ -15,6 +15,12 @@ Place = tuple[int, int, str]
 
 def place_of(task: Task) -> Place:
     return task.priority, task.order, task.id
+
+
+class Queue(Protocol):
+    """Where pending tasks are read from, as `Store.pending_heads` gives them."""
+
+    async def pending_heads(self, limit: int) -> list[Task]: ...
 
 
 class LookAhead:
@@ -35,10 +41,10 @@ class LookAhead:
         """Nothing is left here, though the store has more."""
         return not self._places and self._end is not None
 
-    async def read(self, store: Store) -> None:
+    async def read(self, queue: Queue) -> None:
         """Read the heads anew. What is committed meanwhile may be missing in the answer: it is added."""
         self._meanwhile = []
-        heads = await store.pending_heads(LOOK_AHEAD)
+        heads = await queue.pending_heads(LOOK_AHEAD)
         self._tasks = {place_of(task): task for task in heads}
         self._places = sorted(self._tasks)
         self._end = self._places[-1] if len(heads) >= LOOK_AHEAD else None

@@ -16,17 +16,21 @@ from silkmill.master.deadlines import ABNORMAL_SECONDS, OFFERED_SECONDS
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What a task waits among: known nodes, free slots of all connected ones, pending tasks before it."""
+    """What a task waits among: known nodes, free slots of all connected ones, pending tasks before it.
+
+    `for_others`: the engine is one that does not take this task."""
 
     nodes: tuple[Node, ...] = ()
     free_slots: int = 0
     earlier: int = 0
+    draining: bool = False
+    for_others: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """`waits_for`: nothing | time | node | slot | dispatch | accept | preparation | spider | streams |
-    cancel | proof | recovery. `until`: when the wait ends by itself, where that is known."""
+    """`waits_for`: nothing | time | node | engine | slot | dispatch | accept | preparation | spider |
+    streams | cancel | proof | recovery. `until`: when the wait ends by itself, where that is known."""
 
     waits_for: str
     text: str
@@ -65,6 +69,16 @@ def _pending(task: Task, around: Around) -> Why:
     before = f" (the last attempt: {task.reason})" if task.reason else ""
     if not around.nodes:
         return Why("node", f"no node is connected; start `silkmill up` or a worker{before}")
+    if around.for_others:
+        return Why(
+            "engine",
+            "the engine here belongs to a `silkmill run`, which runs its own tasks only; "
+            f"start `silkmill up` when it has ended{before}",
+        )
+    if around.draining:
+        return Why(
+            "engine", f"the engine is draining and takes no new work; the next `silkmill up` does{before}"
+        )
     if around.free_slots == 0:
         return Why("slot", f"every slot is taken; {around.earlier} tasks are before it{before}")
     if around.earlier:

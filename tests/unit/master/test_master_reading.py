@@ -68,6 +68,8 @@ class TestWhy:
             (a_task(state=State.CREATED, reason="overlap"), Around(), "time", "overlap"),
             (a_task(), Around(), "node", "no node is connected"),
             (a_task(), Around((NODE,), 0, 7), "slot", "7 tasks are before it"),
+            (a_task(), Around((NODE,), 1, 7, draining=True), "engine", "draining and takes no new work"),
+            (a_task(), Around((NODE,), 1, 7, for_others=True), "engine", "start `silkmill up`"),
             (a_task(), Around((NODE,), 1, 7), "dispatch", "7 tasks are before it"),
             (a_task(), Around((NODE,), 1, 0), "dispatch", "about to be offered"),
             (a_task_in((State.PENDING, Phase.OFFERED)), Around((NODE,)), "accept", "offered to box"),

@@ -13,6 +13,7 @@ from silkmill.ports.store import Store
 if TYPE_CHECKING:
     from silkmill.master.cancel import Canceller
     from silkmill.master.deploy import Deploy
+    from silkmill.master.dispatcher import Dispatcher
     from silkmill.master.feed import Feed
     from silkmill.master.intake import Intake
     from silkmill.master.logs import LogReader
@@ -33,6 +34,7 @@ class Parts:
     feed: Feed
     log_reader: LogReader
     workers: Workers
+    dispatcher: Dispatcher
 
 
 def parts_of(request: Request) -> Parts:

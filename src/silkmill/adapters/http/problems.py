@@ -17,6 +17,7 @@ from silkmill.domain.errors import (
     BadInput,
     Conflict,
     Duplicate,
+    EngineLeaves,
     NotFound,
     SilkmillError,
     Unavailable,
@@ -87,6 +88,8 @@ async def _refused(_: Request, error: SilkmillError) -> Response:
             return problem(409, detail, field="id", remedy="give more characters")
         case Conflict() | Duplicate():
             return problem(409, str(error), remedy="read it again, then decide again")
+        case EngineLeaves():
+            return problem(503, str(error), field="engine", remedy="repeat it, or start `silkmill up`")
         case Unavailable():
             return problem(
                 503,

@@ -38,8 +38,14 @@ async def explain(task_id: str, request: Request) -> Response:
 async def _around(parts: Parts, task: Task) -> Around:
     free = parts.workers.slots.free_by_session(parts.clock.boottime())
     heads = await parts.store.pending_heads(LOOKED_AT)
-    earlier = sum(_place(head) < _place(task) for head in heads)
-    return Around(await _connected(parts), sum(free.values()), earlier)
+    may_place = parts.dispatcher.may_place
+    return Around(
+        nodes=await _connected(parts),
+        free_slots=sum(free.values()),
+        earlier=sum(_place(head) < _place(task) and may_place(head) for head in heads),
+        draining=parts.dispatcher.draining,
+        for_others=not may_place(task),
+    )
 
 
 async def _connected(parts: Parts) -> tuple[Node, ...]:

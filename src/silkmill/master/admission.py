@@ -1,0 +1,101 @@
+"""Admission: which tasks an engine places: all there are, or only those that were given to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from silkmill.domain.errors import EngineLeaves
+from silkmill.domain.states import State
+from silkmill.domain.task import Task
+from silkmill.ports.store import Store
+
+
+class Admission(Protocol):
+    """Asked by the intake for every submission, and by the dispatcher for what it may place."""
+
+    @contextmanager
+    def submitting(self) -> Iterator[None]:
+        """Around a submission from its beginning to its commit. Raises EngineLeaves."""
+        yield
+
+    def admit(self, task_ids: Iterable[str]) -> None:
+        """Inside `submitting`, before the tasks are stored."""
+
+    def __contains__(self, task: Task) -> bool: ...
+
+    async def pending_heads(self, limit: int) -> list[Task]:
+        """As of the store, but only what is admitted."""
+
+
+class Everything:
+    """`silkmill up`: whatever is pending, whoever submitted it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @contextmanager
+    def submitting(self) -> Iterator[None]:
+        yield
+
+    def admit(self, task_ids: Iterable[str]) -> None:
+        pass
+
+    def __contains__(self, task: Task) -> bool:
+        return True
+
+    async def pending_heads(self, limit: int) -> list[Task]:
+        return await self._store.pending_heads(limit)
+
+
+class OnlyGiven:
+    """`silkmill run` without a server: what was submitted to this engine; a backlog waits for `up`.
+
+    When all of that has ended it closes its door: a submission is then refused before anything is stored, so
+    its sender can safely give it to the next engine."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._open: set[str] = set()
+        self._entering = 0
+        self._closed = False
+
+    @property
+    def open(self) -> list[str]:
+        """Ids of tasks that have not ended, when it was last looked."""
+        return sorted(self._open)
+
+    @contextmanager
+    def submitting(self) -> Iterator[None]:
+        if self._closed:
+            raise EngineLeaves
+        self._entering += 1
+        try:
+            yield
+        finally:
+            self._entering -= 1
+
+    def admit(self, task_ids: Iterable[str]) -> None:
+        self._open.update(task_ids)
+
+    def __contains__(self, task: Task) -> bool:
+        return task.id in self._open
+
+    async def pending_heads(self, limit: int) -> list[Task]:
+        found = [await self._store.task(task_id) for task_id in self.open]
+        waiting = [task for task in found if task and task.state is State.PENDING and task.attempt is None]
+        return sorted(waiting, key=lambda task: (task.priority, task.order, task.id))[:limit]
+
+    async def close_when_done(self) -> bool:
+        """Close the door if all tasks have ended and none is on its way in; says whether it is closed.
+
+        Raises Unavailable."""
+        for task_id in self.open:
+            task = await self._store.task(task_id)
+            if self._entering:  # what is not stored yet may be about to be
+                return False
+            if task is None or task.state.final:
+                self._open.discard(task_id)
+        self._closed = not self._open and not self._entering  # nothing was awaited since the last look
+        return self._closed
