@@ -17,7 +17,7 @@ from silkmill.adapters.http.parts import Parts
 from silkmill.adapters.http.server import serving
 from silkmill.adapters.local_link import LocalLink
 from silkmill.adapters.store.sqlite import SqliteStore
-from silkmill.master import recovery, upkeep
+from silkmill.master import groups, recovery, upkeep
 from silkmill.master.admission import Admission, Everything, OnlyGiven
 from silkmill.master.cancel import Canceller
 from silkmill.master.collector import Collector
@@ -79,7 +79,7 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
             dispatcher=dispatcher,
         ),
         link=LocalLink(workers, collector, deploy),
-        recovery=Recovery(store, tasks, workers, versions, intake, outages, clock),
+        recovery=Recovery(store, tasks, workers, versions, intake.groups, outages, clock),
         upkeep=Upkeep(store, LogUpkeep(store, bucket, tasks.change), clock),
     )
 
@@ -128,18 +128,17 @@ class Engine:
                 group.create_task(self._master.parts.dispatcher.run()),
                 group.create_task(every(recovery.TICK_SECONDS, self._master.recovery.tick)),
                 group.create_task(every(upkeep.TICK_SECONDS, self._master.upkeep.tick)),
+                group.create_task(every(groups.TICK_SECONDS, self._master.parts.intake.groups.tick)),
             ]
             await self._agent.run()
             for loop in loops:
                 loop.cancel()
 
-    async def leave(self) -> list[str]:
-        """Ids of the given tasks that have not ended. When there are none it takes no more: see OnlyGiven.
-
-        Raises Unavailable."""
-        assert self._given is not None, "an engine that runs everything is drained or cut"
-        closed = await self._given.close_when_done()
-        return [] if closed else self._given.open or ["(being submitted)"]
+    @property
+    def given(self) -> OnlyGiven:
+        """What an engine opened with `only_given` has to do."""
+        assert self._given is not None, "this engine runs everything"
+        return self._given
 
     def drain(self) -> None:
         """Take no new work; `run` returns when what runs has ended."""

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from tests.helpers import make_task
+from tests.http.conftest import URL, app_of
 from tests.http.problems import assert_problem
 from tests.support.master_rig import Agent, Rig
 
+from silkmill.adapters.http import create_app
 from silkmill.client import AsyncClient, Problem
 
 SHOW = [
@@ -193,8 +197,22 @@ async def test_bulk_refuses_what_is_no_list_of_lines(http: httpx.AsyncClient, bo
     assert_problem(await http.post("/api/v1/tasks/bulk", content=body.encode("latin-1")), 422)
 
 
+async def test_a_key_is_one_callers_own(rig: Rig, version: str, http: httpx.AsyncClient) -> None:
+    def submission(app: FastAPI, token: str, priority: int) -> Awaitable[httpx.Response]:
+        other = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=URL)
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "k"}
+        return other.post("/api/v1/tasks", json={"spider": "news", "priority": priority}, headers=headers)
+
+    parts = app_of(rig).state.parts
+    first, second = create_app(parts, "first"), create_app(parts, "second")
+    answers = [await submission(first, "first", 1), await submission(second, "second", 2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert (await submission(first, "first", 1)).json()["id"] == answers[0].json()["id"]
+    assert_problem(await submission(second, "second", 1), 422, "Idempotency-Key")
+
+
 async def test_bulk_reads_2000_lines_in_milliseconds() -> None:
-    from silkmill.adapters.http.submissions import read_lines
+    from silkmill.adapters.http.submissions import Lines
 
     body = b"\n".join(
         [b'{"spider": "news", "params": {"day": "today"}, "priority": 3, "tags": ["a"]}'] * 2000
@@ -202,7 +220,7 @@ async def test_bulk_reads_2000_lines_in_milliseconds() -> None:
     seconds = []
     for _ in range(5):
         begun = time.perf_counter()
-        assert len(read_lines(body)) == 2000
+        assert len(list(Lines(body))) == 2000
         seconds.append(time.perf_counter() - begun)
     assert min(seconds) < 0.1  # measured: 4 ms
 

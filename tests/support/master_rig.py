@@ -95,7 +95,7 @@ class Rig:
             tasks=self.tasks,
             workers=self.workers,
             versions=self.versions,
-            intake=self.intake,
+            groups=self.intake.groups,
             outages=self.outages,
             clock=self.clock,
         )

@@ -13,7 +13,7 @@ from silkmill.domain.spider import SpiderConfig
 from silkmill.domain.states import Phase, State
 from silkmill.domain.task import Task, advance
 from silkmill.master import deadlines
-from silkmill.master.intake import Intake
+from silkmill.master.groups import Groups
 from silkmill.master.outages import Outages
 from silkmill.master.tasks import Tasks
 from silkmill.master.versions import Versions
@@ -53,12 +53,12 @@ class Recovery:
         tasks: Tasks,
         workers: Workers,
         versions: Versions,
-        intake: Intake,
+        groups: Groups,
         outages: Outages,
         clock: Clock,
     ) -> None:
         self._store, self._tasks, self._workers = store, tasks, workers
-        self._versions, self._intake, self._outages, self._clock = versions, intake, outages, clock
+        self._versions, self._groups, self._outages, self._clock = versions, groups, outages, clock
         self._stands, self._orphans = Watch(), Watch()
         self._looked_at = float("-inf")
 
@@ -67,8 +67,8 @@ class Recovery:
         await self._tasks.tell_of_doubt()
         await self._release_due()
         await self._look_at_attempts()
-        if self._intake.may_be_cut_short:
-            await self._intake.finish_groups()
+        if self._groups.may_be_cut_short:
+            await self._groups.finish()
 
     async def _release_due(self) -> None:
         """created → pending, for those whose time has come."""

@@ -1,18 +1,19 @@
-"""The one background loop of the engine, and the back-off it uses while a part is away."""
+"""The one background loop of the engine, its back-off while a part is away, turns for long calculations."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable
-from typing import NoReturn
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import NoReturn, TypeVar
 
 import structlog
 
 from silkmill.domain.errors import Unavailable
 
 _log = structlog.get_logger(__name__)
+Value = TypeVar("Value")
 
 
 class Backoff:
@@ -33,6 +34,15 @@ class Backoff:
     def reset(self) -> None:
         """Call it after a success."""
         self._next = self._first
+
+
+async def in_turns(values: Iterable[Value], at_once: int = 200) -> AsyncIterator[Value]:
+    """The values one by one. After so many of them all others that wait for the event loop have a turn: for
+    long calculations, which would hold up every heartbeat."""
+    for count, value in enumerate(values, 1):
+        yield value
+        if count % at_once == 0:
+            await asyncio.sleep(0)
 
 
 async def every(

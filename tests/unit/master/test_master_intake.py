@@ -13,6 +13,7 @@ from silkmill.domain.errors import BadInput, NotFound, Unavailable
 from silkmill.domain.group import Group
 from silkmill.domain.states import State
 from silkmill.domain.task import Task
+from silkmill.master import groups as groups_module
 from silkmill.master import intake as intake_module
 from silkmill.master.feed import Resync
 from silkmill.master.submission import Submission
@@ -174,7 +175,7 @@ class TestGroup:
         assert stored is not None
         await alone.store.insert_record("key", stored.value)
         await alone.intake.submit_group(lines(2), "key", b"body")
-        assert await alone.intake.finish_groups() == 0
+        assert await alone.intake.groups.finish() == 0
         assert await all_tasks(alone) == []
 
     @pytest.mark.parametrize("point", ["store.before_commit", "store.after_commit", "intake.between_inserts"])
@@ -182,7 +183,7 @@ class TestGroup:
     async def test_cut_anywhere_a_repeat_completes_it(
         self, rig: Rig, monkeypatch: pytest.MonkeyPatch, point: str, hit: int
     ) -> None:
-        monkeypatch.setattr(intake_module, "LINES_PER_INSERT", 2)
+        monkeypatch.setattr(groups_module, "LINES_PER_INSERT", 2)
         faults.arm(f"{point}=error@{hit}*2")
         group, ids = await repeated(lambda: rig.intake.submit_group(lines(6), "key", b"body"))
         faults.disarm()
@@ -194,7 +195,7 @@ class TestGroup:
     async def test_or_recovery_of_the_next_master_does(
         self, rig: Rig, monkeypatch: pytest.MonkeyPatch, hit: int
     ) -> None:
-        monkeypatch.setattr(intake_module, "LINES_PER_INSERT", 2)
+        monkeypatch.setattr(groups_module, "LINES_PER_INSERT", 2)
         point = "intake.after_group" if hit == 1 else "intake.between_inserts"
         faults.arm(f"{point}=error@{max(1, hit - 1)}")
         with pytest.raises(Unavailable):
@@ -234,13 +235,16 @@ class TestGroup:
             _, ids = await late.intake.submit_group(lines(2), "key", b"body")
             assert isinstance(await asyncio.wait_for(anext(hints), 1), Resync)
         assert [task.id for task in await rig.store.pending_heads(10)] == ids
+        stored = await rig.store.record(Group, "key")
+        assert stored is not None
+        assert await rig.bucket.names("groups/") == [stored.value.object_name], "the loser's object is left"
 
     async def test_a_bucket_that_is_away_refuses_the_submission_whole(self, rig: Rig) -> None:
         class AwayBucket:
             async def put(self, name: str, data: bytes) -> None:
                 raise Unavailable("bucket", "away")
 
-        rig.intake._bucket = AwayBucket()  # type: ignore[assignment]
+        rig.intake.groups._bucket = AwayBucket()  # type: ignore[assignment]
         with pytest.raises(Unavailable):
             await rig.intake.submit_group(lines(2), "key", b"body")
         assert await all_tasks(rig) == []

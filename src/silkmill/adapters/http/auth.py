@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 
 from starlette.requests import Request
@@ -22,3 +23,9 @@ async def require_token(request: Request) -> None:
             remedy="send `Authorization: Bearer TOKEN`; `token` in the data directory holds it",
             headers={"WWW-Authenticate": "Bearer"},
         )
+
+
+def caller_of(request: Request) -> str:
+    """Who sent an admitted request: the hash of its token."""
+    token: bytes = request.app.state.token
+    return hashlib.sha256(token).hexdigest()

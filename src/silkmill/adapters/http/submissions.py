@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -10,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from silkmill.adapters.http.answers import answer
+from silkmill.adapters.http.auth import caller_of
 from silkmill.adapters.http.bodies import bad_json, decode
 from silkmill.adapters.http.parts import parts_of
 from silkmill.adapters.http.task_view import task_view
@@ -43,7 +46,7 @@ class Line(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _line = msgspec.json.Decoder(Line)
-_lines = msgspec.json.Decoder(list[Line])
+_list = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 @router.post("")
@@ -52,7 +55,7 @@ async def submit(request: Request) -> Response:
     parts = parts_of(request)
     body = await request.body()
     submission = decode(body, Line).submission()
-    key = request.headers.get("idempotency-key")
+    key = _key(request)
     if key is None:
         task = await parts.intake.submit(submission)
     else:
@@ -65,41 +68,45 @@ async def submit(request: Request) -> Response:
 async def submit_bulk(request: Request) -> Response:
     """JSON lines, or one JSON list. The Idempotency-Key makes a repeat answer with the first one's tasks."""
     body = await request.body()
-    lines = read_lines(body)
-    key = request.headers.get("idempotency-key")
-    _, ids = await parts_of(request).intake.submit_group(lines, key, body)
+    _, ids = await parts_of(request).intake.submit_group(Lines(body), _key(request), body)
     return answer({"count": len(ids), "ids": ids}, 201)
 
 
-def read_lines(body: bytes) -> list[Submission]:
-    """Raises BadInput that names the first wrong line (from 1)."""
-    body = body.strip()
-    lines = _read_list(body) if body.startswith(b"[") else _read_each(body)
-    return [line.submission() for line in lines]
+def _key(request: Request) -> str | None:
+    """The Idempotency-Key, apart for each caller: nobody can meet the key of another one."""
+    given = request.headers.get("idempotency-key")
+    if given is None:
+        return None
+    return hashlib.sha256(f"{caller_of(request)}\n{given}".encode()).hexdigest()[:32]
 
 
-def _read_each(body: bytes) -> list[Line]:
-    read = _line.decode
-    lines: list[Line] = []
+class Lines:
+    """Submissions that are read when they are asked for, one by one: a hundred thousand values at once would
+    keep the garbage collector busy, and all others waiting."""
+
+    def __init__(self, body: bytes) -> None:
+        """JSON lines or one JSON list. Raises BadInput for a list that is none."""
+        body = body.strip()
+        self._texts = _elements(body) if body.startswith(b"[") else body.split(b"\n") if body else []
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __iter__(self) -> Iterator[Submission]:
+        """Raises BadInput that names the line (from 1)."""
+        for index, text in enumerate(self._texts):
+            try:
+                line = _line.decode(text)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                raise _in_line(index, bad_json(error, Line)) from None
+            yield line.submission()
+
+
+def _elements(body: bytes) -> list[msgspec.Raw]:
     try:
-        for text in body.split(b"\n") if body else ():
-            lines.append(read(text))
+        return _list.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise _in_line(len(lines), bad_json(error, Line)) from None
-    return lines
-
-
-def _read_list(body: bytes) -> list[Line]:
-    try:
-        return _lines.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        whole = bad_json(error, Line)
-    # Only a list that is wrong is read again, element by element, for the number of the wrong one.
-    try:
-        elements = msgspec.json.decode(body, type=list[msgspec.Raw])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise whole from None
-    return _read_each(b"\n".join(bytes(element).replace(b"\n", b" ") for element in elements))
+        raise bad_json(error, Line) from None
 
 
 def _in_line(index: int, error: BadInput) -> BadInput:
