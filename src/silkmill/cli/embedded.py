@@ -3,40 +3,57 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from silkmill.cli.loading import loading
 from silkmill.cli.talk import say
 from silkmill.client.client import Client
-from silkmill.client.errors import ConnectionLost, NoServer
+from silkmill.client.errors import ConnectionLost, NoServer, Problem
 from silkmill.client.server import Server, find_server
+
+if TYPE_CHECKING:
+    from silkmill.cli.hosted import Hosted
 
 START_SECONDS = 15.0
 LOOK_SECONDS = 0.2
-JOINING_SECONDS = 0.5
-UNFINISHED = ("created", "pending", "running", "abnormal")
+Submit = Callable[[Client], dict[str, Any]]
+"""Makes a task. Whatever it does before may be repeated with the next engine."""
 
 
 @contextmanager
-def running(data: Path) -> Iterator[Client]:
-    """A client of the server that runs, else of an engine that this process starts. Its end waits for the
-    tasks that other clients gave to that engine."""
-    started = datetime.now(UTC)  # before the engine: another command may find it before we go on
-    with ExitStack() as stack:
-        server, is_ours = _find_or_start(data, stack)
-        client = stack.enter_context(Client(server))
-        yield client
-        if is_ours:
-            _wait_for_others(client, started)
-            (data / "server.json").unlink(missing_ok=True)  # nobody joins from here on
-            time.sleep(JOINING_SECONDS)  # who found us before may submit until then
-            _wait_for_others(client, started)
+def running(data: Path, submit: Submit) -> Iterator[tuple[Client, dict[str, Any]]]:
+    """The task that `submit` made, in the server that runs, else in an engine that this process starts; and a
+    client of it. Its end waits for the tasks that other commands gave to that engine."""
+    while True:
+        with ExitStack() as stack:
+            server, engine = _find_or_start(data, stack)
+            client = stack.enter_context(Client(server))
+            task = submit(client) if engine else _submitted(client, submit)
+            if task is None:
+                continue
+            yield client, task
+            if engine is not None:
+                _wait_for_others(engine)
+                (data / "server.json").unlink(missing_ok=True)  # nobody need look for it any more
+            return
 
 
-def _find_or_start(data: Path, stack: ExitStack) -> tuple[Server, bool]:
+def _submitted(client: Client, submit: Submit) -> dict[str, Any] | None:
+    """None when the engine of another `run` ended just then: it had taken nothing."""
+    try:
+        return submit(client)
+    except (NoServer, Problem) as error:
+        leaving = isinstance(error, NoServer) or (error.status, error.field) == (503, "engine")
+        if client.server.pid is None or not leaving:
+            raise
+    time.sleep(LOOK_SECONDS)
+    return None
+
+
+def _find_or_start(data: Path, stack: ExitStack) -> tuple[Server, Hosted | None]:
     """Another `run` may be starting or leaving just now: then neither way is open for a moment."""
     deadline = time.monotonic() + START_SECONDS
     while True:
@@ -44,15 +61,15 @@ def _find_or_start(data: Path, stack: ExitStack) -> tuple[Server, bool]:
         if server is None:
             started = _start(data, stack, last_try=time.monotonic() > deadline)
             if started is not None:
-                return started, True
+                return started.server, started
         elif server.pid is None or _answers(server):
-            return server, False
+            return server, None
         elif time.monotonic() > deadline:
             raise NoServer(f"the process {server.pid} of {data} does not answer at {server.url}")
         time.sleep(LOOK_SECONDS)
 
 
-def _start(data: Path, stack: ExitStack, *, last_try: bool) -> Server | None:
+def _start(data: Path, stack: ExitStack, *, last_try: bool) -> Hosted | None:
     with loading():
         from silkmill.cli.hosted import hosted  # the whole engine: not for a command that finds a server
         from silkmill.runtime.datadir import DataDirectoryBusy
@@ -74,10 +91,10 @@ def _answers(server: Server) -> bool:
     return True
 
 
-def _wait_for_others(client: Client, started: datetime) -> None:
+def _wait_for_others(engine: Hosted) -> None:
     told = False
-    while left := client.tasks(states=UNFINISHED, since=started.isoformat(), limit=200)["tasks"]:
+    while not engine.leave():
         if not told:
-            say(f"waiting for the tasks of other commands: {', '.join(task['id'] for task in left)}")
+            say(f"waiting for the tasks of other commands: {', '.join(engine.engine.given.open)}")
             told = True
         time.sleep(LOOK_SECONDS)

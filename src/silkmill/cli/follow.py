@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from silkmill.cli.connect import current_client
+from silkmill.cli.connect import current_client, reading
 from silkmill.cli.ending import state_line
 from silkmill.cli.exits import exit_of
 from silkmill.cli.logprint import Line, LogPrinter
@@ -13,6 +13,7 @@ from silkmill.cli.patience import Patience
 from silkmill.cli.talk import say
 from silkmill.client.client import Client
 from silkmill.client.errors import ConnectionLost, NoServer
+from silkmill.client.server import find_server
 from silkmill.client.sse import ServerEvent
 
 
@@ -36,8 +37,22 @@ class Follower:
                     if self._take(event):
                         return client.task(self._task_id)
             except (ConnectionLost, NoServer) as error:
+                if (ended := self._ended_meanwhile()) is not None:
+                    return ended
                 self._patience.lost(error, [self._task_id])
             client = current_client(self._data, client)
+
+    def _ended_meanwhile(self) -> dict[str, Any] | None:
+        """The task, and the rest of its log, from the data directory of an engine that is gone."""
+        if find_server(self._data) is not None or not (self._data / "silkmill.db").exists():
+            return None
+        with reading(self._data) as client:
+            if exit_of(client.task(self._task_id)) is None:
+                return None
+            for event in client.follow_log(self._task_id, last_event_id=self._position, **self._which):
+                if self._take(event):
+                    break
+            return client.task(self._task_id)
 
     def _take(self, event: ServerEvent) -> bool:
         """Whether it was the end."""

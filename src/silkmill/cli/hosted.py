@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
@@ -21,15 +22,29 @@ DRAIN_SECONDS = 2.0
 SETTLE_SECONDS = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """An engine in another thread."""
+
+    server: Server
+    engine: compose.Engine
+    loop: asyncio.AbstractEventLoop
+
+    def leave(self) -> bool:
+        """Whether all tasks that were given to it have ended; then it takes no more. Raises Unavailable."""
+        done = self.engine.given.close_when_done()
+        return asyncio.run_coroutine_threadsafe(done, self.loop).result()
+
+
 @contextmanager
-def hosted(data: Path) -> Iterator[Server]:
-    """An engine on a free port. Its end drains, but does not wait for what an earlier engine had left
-    running; an error or a Ctrl-C too many cuts.
+def hosted(data: Path) -> Iterator[Hosted]:
+    """An engine on a free port that runs what is given to it. Its end drains, but does not wait for what an
+    earlier engine had left running; an error or a Ctrl-C too many cuts.
 
     Raises DataDirectoryBusy, BadInput, Unavailable."""
     settings = load_settings(data, listen="127.0.0.1:0")
-    with in_background(lambda: _engine(settings)) as server:
-        yield server
+    with in_background(lambda: _engine(settings)) as engine:
+        yield engine
 
 
 @contextmanager
@@ -59,11 +74,11 @@ async def _settle(settings: Settings) -> list[str]:
 
 
 @asynccontextmanager
-async def _engine(settings: Settings) -> AsyncIterator[Server]:
-    async with compose.Engine.open(settings) as engine, asyncio.TaskGroup() as group:
+async def _engine(settings: Settings) -> AsyncIterator[Hosted]:
+    async with compose.Engine.open(settings, only_given=True) as engine, asyncio.TaskGroup() as group:
         running = group.create_task(engine.run())
         try:
-            yield Server(engine.url, engine.token)
+            yield Hosted(Server(engine.url, engine.token), engine, asyncio.get_running_loop())
         except BaseException:
             engine.cut()
             raise

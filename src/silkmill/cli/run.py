@@ -65,8 +65,10 @@ def _detached(data: Path, target: Target, choices: dict[str, Any], as_json: bool
 
 def _attached(data: Path, target: Target, choices: dict[str, Any], as_json: bool) -> int:
     interrupts = Interrupts()
-    with interrupts.handled(), running(data) as client:
-        task = _submit(client, target, choices)
+    with (
+        interrupts.handled(),
+        running(data, lambda client: _submit(client, target, choices)) as (client, task),
+    ):
         interrupts.aim(client.server, task["id"])
         say(f"task {task['id']}: {task['spider']}@{task['version']}")
         printer = None if as_json else LogPrinter(engine_apart=True)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.helpers import wait_until
-from tests.unit.cli.conftest import Cli, clean_environment, finish
+from tests.unit.cli.conftest import Cli, clean_environment, end_up, finish, start_up
+
+from silkmill.cli.follow import Follower
+from silkmill.cli.logprint import LogPrinter
+from silkmill.client.client import Client
+from silkmill.client.server import Server
 
 
 def test_run_brings_its_engine_and_leaves_nothing_running(alone: Cli, folder: Path) -> None:
@@ -69,10 +77,59 @@ def test_a_second_run_joins_the_first_which_stays_for_it(alone: Cli, folder: Pat
     assert second_result.json["state"] == "finished"
 
 
+def test_run_leaves_the_backlog_of_other_commands_alone(alone: Cli, folder: Path) -> None:
+    process = start_up(alone, "--max-runners", "1")
+    try:
+        alone("run", str(folder), "--detach", "-a", "seconds=600")
+        for _ in range(3):
+            alone("run", "hello", "--detach", "-p", "1")
+    finally:
+        end_up(alone, process)
+    alone("stop", "--kill")
+    backlog = alone("ps", "--json").out
+    assert backlog.count(b'"state": "pending"') == 4
+    result = alone("run", "hello", "-a", "count=1", "--json")
+    assert (result.code, result.json["state"]) == (0, "finished"), result.err
+    assert result.err.count("waiting for the tasks of other commands") == 0
+    after = alone("ps", "--json").out.splitlines()[1:]
+    assert [steady(line) for line in after] == [steady(line) for line in backlog.splitlines()]
+    assert "start `silkmill up`" in alone("why", json.loads(after[0])["id"]).out.decode()
+
+
+def steady(line: bytes) -> dict[str, Any]:
+    """A task as listed, without the numbers that grow while it waits."""
+    task: dict[str, Any] = json.loads(line)
+    del task["stats"]
+    return task
+
+
 def test_two_runs_at_once_share_one_engine(alone: Cli, folder: Path) -> None:
     runs = [alone.start("run", str(folder), "--json") for _ in range(2)]
     results = [finish(run) for run in runs]
     assert [result.code for result in results] == [0, 0], results
+
+
+def test_many_runs_come_and_go_and_none_is_lost_at_the_door(alone: Cli, folder: Path) -> None:
+    """Each ends while others join: who finds the engine leaving starts the next one."""
+    for _ in range(3):
+        runs = []
+        for number in range(5):
+            runs.append(alone.start("run", str(folder), "-a", f"seconds={number / 10}", "--json"))
+            time.sleep(0.3)
+        results = [finish(run) for run in runs]
+        assert [(result.code, result.json["state"]) for result in results] == [(0, "finished")] * 5, results
+    assert alone("ps", "--json").out.count(b'"state": "finished"') == 15
+
+
+def test_who_hears_of_the_end_too_late_reads_it(
+    alone: Cli, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The engine of another `run` was gone before the follower could ask it."""
+    task_id = alone("run", str(folder), "--json").json["id"]
+    gone = Client(Server("http://127.0.0.1:9", "token"))
+    ended = Follower(alone.data, task_id, LogPrinter(), stream="stdout").follow(gone)
+    assert ended["state"] == "finished"
+    assert capfd.readouterr().out.splitlines() == ["hello", "no newline at the end"]
 
 
 def test_ctrl_c_cancels_in_an_engine_of_its_own_too(alone: Cli, folder: Path) -> None:
