@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -229,4 +231,8 @@ class RunnerDriver:
         self.disconnect()
         self.process.kill()
         self.process.wait()
+        for directory in self.attempts.glob("*"):  # nobody is left to kill what a test has not ended
+            for pid in processes_of(Attempt(directory).marker):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.socket_directory)

@@ -24,8 +24,8 @@ STAGING = ".staging"
 STAGING_KEPT_SECONDS = 3600.0
 KNOWN_FOLDERS = 10_000
 LARGE_BYTES = 1024 * 1024
-"""Objects of so many bytes are read late or never: they leave the page cache once they are on the disk. A flood
-of log would else push out what is in use, and was measured to cost twice the time: fresh pages are dear."""
+"""Objects of so many bytes are read late or never: they leave the page cache once they are on the disk. A
+flood of log would else push out what is in use, and was measured to take twice the time."""
 
 # No segment begins with a dot: neither `..` nor the staging folder can be named.
 _NAME = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9._=-]{0,199}(/[A-Za-z0-9_=-][A-Za-z0-9._=-]{0,199})*").fullmatch
