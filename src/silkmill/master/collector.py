@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.errors import Incomplete, NotFound, SilkmillError, StaleAttempt
@@ -62,11 +62,13 @@ class Collector:
             check_writer(task, ref, session)
             return None if task.row[1] is not Phase.OFFERED else advance(task, Accept())
 
-        try:
-            task = await self._change(ref, decide)
-        except StaleAttempt:  # a claim that was in doubt has not been made, or was withdrawn
-            self._slots.free(ref)
-            raise
+        task = await self._tasks.opened(ref)
+        if not _is_accepted(task, session):
+            try:
+                task = await self._change(ref, decide)
+            except StaleAttempt:  # a claim that was in doubt has not been made, or was withdrawn
+                self._slots.free(ref)
+                raise
         version = await self._versions.get(task.version)
         return _work_order(task, ref, version, version.spiders[task.spider])
 
@@ -174,6 +176,16 @@ class Collector:
             return check_writer(await self._tasks.opened(ref), ref, session)
         except SilkmillError:
             return check_writer(await self._tasks.reread(ref.task_id), ref, session)
+
+
+def _is_accepted(task: Task | None, session: str) -> TypeGuard[Task]:
+    """By the claim itself, which this process has just committed: see the dispatcher."""
+    return (
+        task is not None
+        and task.row == (State.PENDING, Phase.PREPARING)
+        and task.attempt is not None
+        and task.attempt.session == session
+    )
 
 
 _STARTED = frozenset({Phase.EXECUTING, Phase.COMPLETING})

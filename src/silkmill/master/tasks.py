@@ -76,6 +76,7 @@ class Tasks:
                     with suppress(Conflict):
                         return await self._commit(self._store.swap, task, changed)
                 elif kept is None:
+                    self._keep(task)
                     return task
             self._open.pop(task_id, None)
             kept = None
