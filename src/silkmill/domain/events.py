@@ -109,12 +109,15 @@ class Lose:
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """A node's new session holds the attempt and says how far it is."""
+    """A node's new session holds the attempt and says how far it is.
+
+    `node`: the id that it has now, if it is not the one it had."""
 
     session: str
     phase: Phase
     pid: int | None = None
     started_at: datetime | None = None
+    node: str | None = None
     move = Move.ADOPT
 
 

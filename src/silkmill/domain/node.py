@@ -17,7 +17,7 @@ class Node:
     boot_id: str
     registered_at: datetime
     embedded: bool = False
-    """The agent inside `silkmill up`; never judged."""
+    """The agent inside `silkmill up` on its own store, which has one such node; never judged."""
     beat: int = 0
     lost: bool = False
     labels: dict[str, str] = field(default_factory=dict)

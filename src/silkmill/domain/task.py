@@ -204,6 +204,7 @@ def _adopt(task: Task, event: Adopt) -> Task:
     attempt = _open(task)
     adopted = replace(
         attempt,
+        node=event.node or attempt.node,
         session=event.session,
         phase=event.phase,
         pid=event.pid if event.pid is not None else attempt.pid,

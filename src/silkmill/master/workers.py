@@ -12,6 +12,7 @@ from silkmill.domain.node import Node
 from silkmill.domain.states import Phase
 from silkmill.domain.task import Task
 from silkmill.master.feed import Feed, Hint, TaskChanged
+from silkmill.master.predecessors import lose_predecessors
 from silkmill.master.registration import settle
 from silkmill.master.slots import Slots
 from silkmill.master.tasks import Tasks
@@ -45,8 +46,11 @@ class Workers:
         A repeat after Unavailable makes another session, which replaces the one before."""
         _check(registration)
         self._disconnect(registration.node)
-        node, rebooted = await self._new_session(registration)
-        settled = await self._settle_attempts(node, registration.held, rebooted)
+        node, before = await self._new_session(registration)
+        returned = [before] if before else []
+        if node.embedded:
+            returned += await self._replace_predecessors(node)
+        settled = await self._settle_attempts(node, registration.held, returned)
         kept = [task for task in settled if task.attempt and task.attempt.session == node.session]
         self._connections[node.session] = _Connection(node)
         # A completing attempt has no process any more: its slot is free.
@@ -94,8 +98,8 @@ class Workers:
         nodes = [stored.value for stored in await self._store.records(Node)]
         return {node.id: node.session for node in nodes if not node.lost}
 
-    async def _new_session(self, registration: Registration) -> tuple[Node, bool]:
-        """The node record with a new session, and whether the machine was started anew since the last one."""
+    async def _new_session(self, registration: Registration) -> tuple[Node, Node | None]:
+        """The node record with a new session, and as it was before."""
         change_id = secrets.token_hex(8)
         while True:
             stored = await self._store.record(Node, registration.node)
@@ -108,7 +112,7 @@ class Workers:
             except (Conflict, Duplicate):
                 continue
             self._beats.pop(node.id, None)
-            return node, stored is not None and stored.value.boot_id != node.boot_id
+            return node, stored.value if stored else None
 
     def _node(self, registration: Registration, session: str, before: Node | None) -> Node:
         return Node(
@@ -123,14 +127,25 @@ class Workers:
             labels=registration.labels,
         )
 
-    async def _settle_attempts(self, node: Node, held: tuple[Held, ...], rebooted: bool) -> list[Task]:
+    async def _replace_predecessors(self, node: Node) -> list[Node]:
+        predecessors = await lose_predecessors(self._store, node)
+        for predecessor in predecessors:
+            self._disconnect(predecessor.id)
+        return predecessors
+
+    async def _settle_attempts(self, node: Node, held: tuple[Held, ...], returned: list[Node]) -> list[Task]:
+        """`returned`: what this node was before it registered; it brings back their attempts, or not."""
         by_task = {one.ref.task_id: one for one in held}
+        boots = {one.id: one.boot_id for one in (node, *returned)}
         now = self._clock.now()
 
         def decide(task: Task) -> Task | None:
-            return settle(task, node.id, node.session, by_task.get(task.id), now, rebooted=rebooted)
+            if task.attempt is None or task.attempt.node not in boots:
+                return None
+            rebooted = boots[task.attempt.node] != node.boot_id
+            return settle(task, node, by_task.get(task.id), now, rebooted=rebooted)
 
-        of_node = [t for t in await self._store.open_attempts() if t.attempt and t.attempt.node == node.id]
+        of_node = [t for t in await self._store.open_attempts() if t.attempt and t.attempt.node in boots]
         return [await self._tasks.change(task.id, decide) for task in of_node]
 
     async def _beat(self, node: str, session: str) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from pathlib import Path
 
 from silkmill.runtime.datadir import write_private
 
+_ID = re.compile(rb"[0-9a-f]{16}")
+
 
 def node_id(data: Path) -> str:
-    """The id in `<data>/node`; the first start makes it. Raises OSError."""
+    """The id in `<data>/node`; the first start makes it, and one that finds none there. Raises OSError."""
     path = data / "node"
-    if not path.exists():
-        write_private(path, f"{secrets.token_hex(8)}\n")
-    return path.read_text(encoding="ascii").strip()
+    found = path.read_bytes().strip() if path.exists() else b""
+    if not _ID.fullmatch(found):
+        found = secrets.token_hex(8).encode()
+        write_private(path, f"{found.decode()}\n")
+    return found.decode()
 
 
 def boot_id() -> str:
