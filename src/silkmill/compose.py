@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from silkmill.adapters.bucket import LocalBucket
 from silkmill.adapters.clock import SystemClock
@@ -38,9 +39,11 @@ from silkmill.ports.store import Store
 from silkmill.runtime import logging
 from silkmill.runtime.datadir import DataDirectory
 from silkmill.runtime.loop import every
-from silkmill.settings import Settings
-from silkmill.worker.agent import Agent
-from silkmill.worker.settings import AgentSettings
+
+if TYPE_CHECKING:
+    from silkmill.settings import Settings
+    from silkmill.worker.agent import Agent
+    from silkmill.worker.settings import AgentSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,8 @@ class Engine:
         """Holds the data directory and listens. `only_given`: it runs what is submitted to it, no backlog.
 
         Raises DataDirectoryBusy, BadInput, Unavailable, OSError."""
+        from silkmill.worker.agent import Agent  # slow to load, and `reading` needs none
+
         directory = DataDirectory(settings.data)
         directory.make()
         async with AsyncExitStack() as stack:
@@ -174,6 +179,8 @@ async def reading(data: Path) -> AsyncIterator[Reading]:
 
 
 def _agent_settings(settings: Settings) -> AgentSettings:
+    from silkmill.worker.settings import AgentSettings
+
     return AgentSettings(
         name=platform.node() or "localhost",
         max_runners=settings.max_runners,

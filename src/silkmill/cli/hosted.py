@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -14,7 +15,9 @@ from silkmill import compose
 from silkmill.cli.background import in_background
 from silkmill.cli.talk import say
 from silkmill.client.server import Server
-from silkmill.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from silkmill.settings import Settings
 
 DRAIN_SECONDS = 2.0
 """The tasks of all clients have ended by then: only their directories are still cleaned."""
@@ -42,7 +45,7 @@ def hosted(data: Path) -> Iterator[Hosted]:
     earlier engine had left running; an error or a Ctrl-C too many cuts.
 
     Raises DataDirectoryBusy, BadInput, Unavailable."""
-    settings = load_settings(data, listen="127.0.0.1:0")
+    settings = _settings(data)
     with in_background(lambda: _engine(settings)) as engine:
         yield engine
 
@@ -59,8 +62,13 @@ def settle(data: Path) -> list[str]:
     Answers with the ids of those for which there was no time.
 
     Raises DataDirectoryBusy, BadInput, Unavailable, OSError."""
-    settings = load_settings(data, listen="127.0.0.1:0", drain_timeout=0.0)
-    return uvloop.run(_settle(settings))
+    return uvloop.run(_settle(_settings(data, drain_timeout=0.0)))
+
+
+def _settings(data: Path, **flags: float) -> Settings:
+    from silkmill.settings import load_settings  # slow to load, and a reader needs none
+
+    return load_settings(data, listen="127.0.0.1:0", **flags)
 
 
 async def _settle(settings: Settings) -> list[str]:

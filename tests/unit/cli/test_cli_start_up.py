@@ -15,6 +15,7 @@ SERVER_PARTS = re.compile(
     r"(fastapi|starlette|uvicorn|sqlalchemy|pydantic|pydantic_settings|obstore|structlog|httpx|rich|asyncio|msgspec|"
     r"silkmill\.(master|worker|adapters|compose|ports|runtime|settings|runner\.main))\b"
 )
+WORKER_PARTS = re.compile(r"(pydantic_settings|silkmill\.(worker|settings|runner))\b")
 BARE_RATIO = 20
 """Measured: 7. A client command imports click and http.client, nothing of the engine."""
 
@@ -55,6 +56,14 @@ def test_a_client_command_imports_no_part_of_the_server(
     modules = imported(up, *(named.get(argument, argument) for argument in arguments))
     assert "click" in modules
     assert [name for name in modules if SERVER_PARTS.match(name)] == []
+
+
+def test_reading_a_data_directory_loads_no_part_of_the_worker(alone: Cli, folder: Path) -> None:
+    assert alone("run", str(folder)).code == 0
+    for arguments in (("ps",), ("show", "last"), ("logs", "last"), ("items", "last"), ("why", "last")):
+        modules = imported(alone, *arguments)
+        assert "silkmill.compose" in modules
+        assert [name for name in modules if WORKER_PARTS.match(name)] == []
 
 
 def test_ps_starts_within_a_multiple_of_a_bare_interpreter(up: Cli, task_id: str) -> None:
