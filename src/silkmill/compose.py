@@ -186,6 +186,7 @@ def _agent_settings(settings: Settings) -> AgentSettings:
         max_runners=settings.max_runners,
         containment=settings.containment,
         spool_bytes=settings.spool,
+        cache_bytes=settings.cache,
         embedded=True,
         drain_seconds=settings.drain_timeout,
     )

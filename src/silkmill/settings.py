@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     """Seconds that a drain waits for running spiders before it stops them and gives their tasks back."""
     spool: int = Field(1 << 30, ge=16 << 20)
     """Bytes of unshipped log and items of one attempt on disk; above it the spider is slowed."""
+    cache: int = Field(10 << 30, ge=1 << 20)
+    """Bytes of spider files that are kept for later attempts; those not used for longest go first."""
     containment: Literal["auto", "walk"] = "auto"
     """What holds a spider's processes: a cgroup where there is one (auto), or the process tree (walk)."""
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
+from tests.http.conftest import TOKEN, URL, app_of
 from tests.support.master_rig import Rig
+
+from silkmill.adapters.bucket import LocalBucket
+from silkmill.adapters.store.memory import MemoryStore
 
 LINES = 30_000
 LINE = b'{"spider": "news", "params": {}, "tags": ["eu", "nightly"], "env": {"A": "1"}}'
@@ -69,3 +75,25 @@ async def test_a_submission_of_many(rig: Rig, version: str, http: httpx.AsyncCli
     assert (answer.status_code, answer.json()["count"]) == (201, LINES)
     assert seen.share < 0.06, vars(seen)
     assert seen.count > LINES / 500, vars(seen)
+
+
+async def test_a_large_upload(tmp_path: Path) -> None:
+    rig = Rig(MemoryStore(), LocalBucket(tmp_path / "bucket"))
+    content = hashlib.sha256()
+    for _ in range(LARGE // len(PIECE)):
+        content.update(PIECE)
+    sha256 = content.hexdigest()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(LARGE // len(PIECE)):
+            yield PIECE
+
+    transport = httpx.ASGITransport(app_of(rig))
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(transport=transport, base_url=URL, headers=headers) as http:
+        with turns() as seen:
+            answer = await http.put(f"/api/v1/blobs/{sha256}", content=pieces())
+    assert answer.status_code == 204
+    assert await rig.deploy.missing([sha256]) == []
+    assert seen.share < 0.06, vars(seen)
+    assert seen.count > LARGE >> 20, vars(seen)

@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 import os
 import threading
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ from silkmill.worker.prepare import files as files_module
 from silkmill.worker.prepare.blobs import BlobCache
 from silkmill.worker.prepare.errors import PreparationFailed
 from silkmill.worker.prepare.files import AT_ONCE_BYTES, check_paths, copy_files
+
+PIECE = 300_000
 
 
 class Source:
@@ -31,11 +35,13 @@ class Source:
         self.blobs[sha256] = content
         return FileEntry(path, sha256, len(content), mode)
 
-    async def fetch(self, sha256: str) -> bytes:
+    async def fetch(self, sha256: str) -> AsyncIterator[bytes]:
         self.fetched.append(sha256)
         if sha256 not in self.blobs:
             raise NotFound("blob", sha256)
-        return self.blobs[sha256]
+        content = self.blobs[sha256]
+        for start in range(0, len(content), PIECE):
+            yield content[start : start + PIECE]
 
 
 @pytest.fixture
@@ -50,8 +56,8 @@ def work(tmp_path: Path) -> Path:
     return work
 
 
-def cache(tmp_path: Path, source: Source) -> BlobCache:
-    return BlobCache(tmp_path / "blobs", source.fetch)
+def cache(tmp_path: Path, source: Source, limit_bytes: int = 1 << 30) -> BlobCache:
+    return BlobCache(tmp_path / "blobs", source.fetch, limit_bytes)
 
 
 async def test_small_and_large_files_are_copied_with_their_modes(
@@ -152,6 +158,80 @@ async def test_contents_in_memory_stay_within_their_room(tmp_path: Path, source:
         assert (work / f"f{n}").stat().st_size == entry.size
     assert 0 < blobs._recent_bytes <= 4 << 20
     assert blobs._recent_bytes == sum(map(len, blobs._recent.values()))
+
+
+async def test_what_was_not_used_for_longest_goes_first(tmp_path: Path, source: Source, work: Path) -> None:
+    blobs = cache(tmp_path, source, limit_bytes=3_000)
+    entries = [source.entry(f"f{n}", b"%d" % n * 1_000) for n in range(4)]
+    for entry in (entries[0], entries[1], entries[2], entries[0], entries[3]):
+        (work / entry.path).unlink(missing_ok=True)
+        await copy_files([entry], blobs, work)
+    assert cached(tmp_path) == {entry.sha256 for entry in (entries[0], entries[2], entries[3])}
+    (work / "f1").unlink()
+    await copy_files([entries[1]], blobs, work)
+    assert source.fetched.count(entries[1].sha256) == 2
+    assert (work / "f1").read_bytes() == b"1" * 1_000
+
+
+async def test_a_version_that_is_larger_than_the_cache_is_copied_whole(
+    tmp_path: Path, source: Source, work: Path
+) -> None:
+    blobs = cache(tmp_path, source, limit_bytes=3_000)
+    entries = [source.entry(f"f{n}", b"%d" % n * 1_000) for n in range(9)]
+    await copy_files(entries, blobs, work)
+    assert len(list(work.iterdir())) == 9
+    assert len(cached(tmp_path)) == 3
+
+
+async def test_what_is_being_copied_stays(
+    tmp_path: Path, source: Source, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = cache(tmp_path, source, limit_bytes=1_000_000)
+    slow, fast = source.entry("slow", os.urandom(600_000)), source.entry("fast", os.urandom(600_000))
+    reached, may_go_on = threading.Event(), threading.Event()
+    copy_large = files_module._copy_large
+
+    def waiting_copy(path: str, *arguments: object) -> None:
+        if path == blobs.path(slow.sha256):
+            reached.set()
+            may_go_on.wait(5)
+        copy_large(path, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(files_module, "_copy_large", waiting_copy)
+    copying = asyncio.create_task(copy_files([slow], blobs, work))
+    await asyncio.to_thread(reached.wait, 5)
+    await copy_files([fast], blobs, work)
+    assert slow.sha256 in cached(tmp_path)
+    may_go_on.set()
+    await copying
+    assert (work / "slow").stat().st_size == (work / "fast").stat().st_size == 600_000
+    assert len(cached(tmp_path)) == 1
+
+
+async def test_the_next_agent_knows_what_was_used_last(tmp_path: Path, source: Source, work: Path) -> None:
+    blobs = cache(tmp_path, source)
+    entries = [source.entry(f"f{n}", b"%d" % n * 1_000) for n in range(3)]
+    await copy_files(entries, blobs, work)
+    (tmp_path / "blobs" / "half.new").write_bytes(b"x")
+    for age, entry in ((7200, entries[0]), (9000, entries[1]), (5000, entries[2])):
+        then = time.time() - age
+        os.utime(blobs.path(entry.sha256), (then, then))
+    assert not cache(tmp_path, source).lacks(entries[1])
+    cache(tmp_path, source, limit_bytes=2_000)
+    assert cached(tmp_path) == {entries[1].sha256, entries[2].sha256}
+
+
+async def test_a_blob_that_does_not_come_leaves_nothing(tmp_path: Path, source: Source, work: Path) -> None:
+    entry = source.entry("a", b"a")
+    del source.blobs[entry.sha256]
+    with pytest.raises(PreparationFailed) as failure:
+        await copy_files([entry], cache(tmp_path, source), work)
+    assert failure.value.permanent
+    assert cached(tmp_path) == set()
+
+
+def cached(tmp_path: Path) -> set[str]:
+    return {path.name for path in (tmp_path / "blobs").iterdir()}
 
 
 async def test_a_released_directory_serves_the_next_attempt_empty(tmp_path: Path) -> None:

@@ -224,11 +224,11 @@ class FakeMaster:
         stored.ended.set()
         self._leave("give_back")
 
-    async def blob(self, sha256: str) -> bytes:
+    async def blob(self, sha256: str, start: int = 0) -> AsyncIterator[bytes]:
         self._enter("blob", sha256)
         if sha256 not in self.blobs:
             raise NotFound("blob", sha256)
-        return self.blobs[sha256]
+        yield self.blobs[sha256][start:]
 
     def _enter(self, method: str, argument: Any) -> None:
         self.calls.append((method, argument))
@@ -264,3 +264,11 @@ class FakeMaster:
 
 def _cancelled(order: WorkOrder, cancel: CancelOrder) -> WorkOrder:
     return replace(order, cancel=cancel)
+
+
+def known(master: FakeMaster, task_id: str) -> Stored:
+    """The master knows the attempt, which runs, and has none of its bytes."""
+    ref = AttemptRef(task_id, 1)
+    order = WorkOrder(ref, "default", "spider", "v1", SpiderConfig("spider"), (), (), {}, {})
+    master.attempts[ref] = stored = Stored(order, "before", Phase.EXECUTING)
+    return stored

@@ -74,5 +74,5 @@ class LocalLink:
         await self._collector.give_back(session, ref, reason)
         await faults.point("link.answer")
 
-    async def blob(self, sha256: str) -> bytes:
-        return await self._deploy.blob(sha256)
+    def blob(self, sha256: str, start: int = 0) -> AsyncIterator[bytes]:
+        return self._deploy.blob(sha256, start)

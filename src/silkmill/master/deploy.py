@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 
 from silkmill.domain.errors import BadInput, Conflict, Duplicate, NotFound
@@ -17,8 +18,11 @@ from silkmill.master.versions import Versions, spider_key
 from silkmill.ports.bucket import Bucket
 from silkmill.ports.clock import Clock
 from silkmill.ports.store import Store
+from silkmill.runtime.pieces import in_pieces
 
 MANIFEST = "spider.toml"
+PIECE_BYTES = 1 << 20
+"""What a link carries in one message."""
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -38,24 +42,47 @@ class Deploy:
 
     async def put_blob(self, sha256: str, data: bytes) -> None:
         """Store a file's content. A repeat is harmless. Raises BadInput when it has another hash."""
-        if hashlib.sha256(data).hexdigest() != _check_sha(sha256):
-            raise BadInput("the content has another SHA-256", field="sha256", remedy="upload it again")
+        Hashed(sha256, data).check()
         if await self._store.record(Blob, sha256) is not None:
             return
-        name = f"blobs/{sha256}-{secrets.token_hex(4)}"
+        name = _object_name(sha256)
         await self._bucket.put(name, data)
-        try:
-            await self._store.insert_record(sha256, Blob(sha256, name, len(data), self._clock.now()))
-        except Duplicate:  # uploaded by somebody else meanwhile
-            await self._bucket.delete([name])
+        await self._insert(Blob(sha256, name, len(data), self._clock.now()))
 
-    async def blob(self, sha256: str) -> bytes:
-        """The content of a file. Raises NotFound, Unavailable."""
+    async def put_blob_stream(self, sha256: str, content: AsyncIterable[bytes]) -> None:
+        """`put_blob` for a content of any size, of which a few pieces are in memory."""
+        pieces = in_pieces(content, PIECE_BYTES)
+        first = await anext(pieces)
+        if len(first) < PIECE_BYTES:
+            await self.put_blob(sha256, first)
+            return
+        hashed = Hashed(sha256, first)
+        if await self._store.record(Blob, sha256) is not None:
+            async for _ in hashed.over(pieces):
+                continue
+        else:
+            name = _object_name(sha256)
+            await self._bucket.put_stream(name, hashed.over(pieces))
+            await self._insert(Blob(sha256, name, hashed.size, self._clock.now()))
+
+    async def _insert(self, blob: Blob) -> None:
+        try:
+            await self._store.insert_record(blob.sha256, blob)
+        except Duplicate:  # uploaded by somebody else meanwhile
+            await self._bucket.delete([blob.object_name])
+
+    async def blob(self, sha256: str, start: int = 0) -> AsyncIterator[bytes]:
+        """The content of a file from byte `start` on, in pieces of at most 1 MiB.
+
+        Raises NotFound, Unavailable."""
         with self._outages.noted():
             stored = await self._store.record(Blob, sha256)
-            if stored is None:
-                raise NotFound("blob", sha256, remedy="deploy the folder again")
-            return await self._bucket.get(stored.value.object_name)
+        if stored is None:
+            raise NotFound("blob", sha256, remedy="deploy the folder again")
+        for position in range(start, stored.value.size, PIECE_BYTES):
+            with self._outages.noted():
+                piece = await self._bucket.get_range(stored.value.object_name, position, PIECE_BYTES)
+            yield piece
 
     async def create_version(
         self, project: str | None, files: Sequence[FileEntry], spider: str | None = None
@@ -112,7 +139,8 @@ class Deploy:
                 remedy='write one with at least name = "…" and command = "…"',
             )
         try:
-            text = (await self.blob(manifest.sha256)).decode("utf-8-sig")  # some editors mark UTF-8
+            content = b"".join([piece async for piece in self.blob(manifest.sha256)])
+            text = content.decode("utf-8-sig")  # some editors mark UTF-8
         except UnicodeDecodeError:
             raise BadInput(f"{MANIFEST} is not UTF-8", field=MANIFEST, remedy="save it as UTF-8") from None
         config = parse_spider_toml(text, file=MANIFEST)
@@ -131,6 +159,33 @@ class Deploy:
                 return
             except (Conflict, Duplicate):
                 continue
+
+
+class Hashed:
+    """Content that must have a certain SHA-256. `size` counts its bytes."""
+
+    def __init__(self, sha256: str, first: bytes) -> None:
+        """Raises BadInput for what is no hash."""
+        self._sha256, self._first = _check_sha(sha256), first
+        self._hash = hashlib.sha256(first)
+        self.size = len(first)
+
+    async def over(self, rest: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+        """Pass all pieces on, then check. Hashed in a thread, which the event loop runs beside."""
+        yield self._first
+        async for piece in rest:
+            await asyncio.to_thread(self._hash.update, piece)
+            self.size += len(piece)
+            yield piece
+        self.check()
+
+    def check(self) -> None:
+        if self._hash.hexdigest() != self._sha256:
+            raise BadInput("the content has another SHA-256", field="sha256", remedy="upload it again")
+
+
+def _object_name(sha256: str) -> str:
+    return f"blobs/{sha256}-{secrets.token_hex(4)}"
 
 
 def _check_sha(sha: str) -> str:

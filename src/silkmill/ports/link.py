@@ -130,5 +130,6 @@ class MasterLink(Protocol):
     async def give_back(self, session: str, ref: AttemptRef, reason: str) -> None:
         """The agent lets the attempt go without an outcome (a drain)."""
 
-    async def blob(self, sha256: str) -> bytes:
-        """The content of one file of a version. Raises NotFound."""
+    def blob(self, sha256: str, start: int = 0) -> AsyncIterator[bytes]:
+        """The content of one file of a version from byte `start` on, in pieces of at most 1 MiB. After an
+        Unavailable it is asked for again, from the byte behind the last piece. Raises NotFound."""

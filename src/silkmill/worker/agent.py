@@ -239,16 +239,13 @@ class Agent:
             settings=self._settings,
             clock=clock,
             pool=RunnerPool(_made(self._data / "runners"), sockets, self._settings.max_runners, cgroup_base),
-            blobs=BlobCache(self._data / "cache" / "blobs", self._fetch),
+            blobs=BlobCache(self._data / "cache" / "blobs", self._session.blob, self._settings.cache_bytes),
             directories=AttemptDirectories(self._data / "attempts", self._data / "cache" / "released"),
             sockets=sockets,
             sdk=sdk_folder(self._data),
             boot_id=boot_id(),
             cgroup_base=cgroup_base,
         )
-
-    async def _fetch(self, sha256: str) -> bytes:
-        return await self._session.answered(lambda _: self._link.blob(sha256))
 
 
 def _made(folder: Path) -> Path:

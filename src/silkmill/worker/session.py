@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 import structlog
@@ -50,6 +50,21 @@ class Session:
             if self.id == refused:
                 _log.warning("the session was refused, registering again", session=refused)
                 self._welcomed(await self.begin())
+
+    async def blob(self, sha256: str) -> AsyncIterator[bytes]:
+        """The content of a blob, asked for again from there until all has come. Raises NotFound."""
+        backoff, position = Backoff(), 0
+        while True:
+            try:
+                async for piece in self._link.blob(sha256, position):
+                    position += len(piece)
+                    backoff.reset()
+                    yield piece
+            except Unavailable as away:
+                _log.debug("a blob is asked for again", position=position, cause=str(away))
+                await backoff.wait()
+            else:
+                return
 
     async def answered(self, call: Callable[[str], Awaitable[Answer]]) -> Answer:
         """Make a call with the present session, again and again until a master answers it.

@@ -10,6 +10,7 @@ from typing import Literal
 class AgentSettings:
     """`spool_bytes` is per attempt; `embedded` marks the worker inside `silkmill up`.
 
+    `cache_bytes`: how much of the files of versions is kept for later attempts.
     `drain_seconds`: how long a drain waits before it stops the spiders. `kept_seconds`: how long the
     directory of a failed attempt is kept."""
 
@@ -17,6 +18,7 @@ class AgentSettings:
     max_runners: int = 4
     containment: Literal["auto", "walk"] = "auto"
     spool_bytes: int = 1 << 30
+    cache_bytes: int = 10 << 30
     labels: dict[str, str] = field(default_factory=dict)
     embedded: bool = False
     drain_seconds: float = 600.0

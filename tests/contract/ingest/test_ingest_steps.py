@@ -36,7 +36,8 @@ class TestSteps:
         assert order.params == {"day": "today", "n": 5}
         assert order.env == {"A": "1", "B": "2"}
         assert [entry.path for entry in order.files] == ["spider.toml"]
-        assert b"main.py" in await rig.link.blob(order.files[0].sha256)
+        pieces = [piece async for piece in rig.link.blob(order.files[0].sha256)]
+        assert b"main.py" in b"".join(pieces)
         assert order.cancel is None
 
     async def test_each_step_moves_the_phase(self, rig: Rig, agent: Agent) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
 from dataclasses import replace
 
 import pytest
@@ -292,11 +294,25 @@ class TestBlob:
     async def test_content_by_hash(self, rig: Rig, agent: Agent) -> None:
         await rig.submit()
         order = await agent.accepted()
-        assert await rig.link.blob(order.files[0].sha256) == b'name = "news"\ncommand = "/bin/true"\n'
+        content = b'name = "news"\ncommand = "/bin/true"\n'
+        for start in (0, 5, len(content), len(content) + 1):
+            assert await blob(rig, order.files[0].sha256, start) == content[start:]
+
+    async def test_a_large_one_comes_in_small_messages(self, rig: Rig) -> None:
+        content = os.urandom(5 * 1024 * 1024 + 7)
+        sha256 = hashlib.sha256(content).hexdigest()
+        await rig.deploy.put_blob(sha256, content)
+        pieces = [piece async for piece in rig.link.blob(sha256, 3)]
+        assert max(map(len, pieces)) <= 1024 * 1024
+        assert b"".join(pieces) == content[3:]
 
     async def test_an_unknown_hash(self, rig: Rig) -> None:
         with pytest.raises(NotFound):
-            await rig.link.blob("0" * 64)
+            await blob(rig, "0" * 64)
+
+
+async def blob(rig: Rig, sha256: str, start: int = 0) -> bytes:
+    return b"".join([piece async for piece in rig.link.blob(sha256, start)])
 
 
 async def waiting_commands(agent: Agent) -> list[object]:

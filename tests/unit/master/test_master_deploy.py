@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -21,6 +23,15 @@ async def entry(rig: Rig, path: str, data: bytes, mode: int = 0o644) -> FileEntr
     return FileEntry(path, sha(data), len(data), mode)
 
 
+async def content(rig: Rig, sha256: str) -> bytes:
+    return b"".join([piece async for piece in rig.deploy.blob(sha256)])
+
+
+async def stream(data: bytes, piece_bytes: int = 100_000) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), piece_bytes):
+        yield data[start : start + piece_bytes]
+
+
 async def manifest(rig: Rig, text: str = SPIDER_TOML) -> FileEntry:
     return await entry(rig, "spider.toml", text.encode())
 
@@ -34,13 +45,34 @@ class TestBlobs:
     async def test_content_comes_back(self, rig: Rig) -> None:
         for data in (b"", b"\x00\xff" * 1000):
             await rig.deploy.put_blob(sha(data), data)
-            assert await rig.deploy.blob(sha(data)) == data
+            assert await content(rig, sha(data)) == data
 
     async def test_content_with_another_hash_is_refused(self, rig: Rig) -> None:
         with pytest.raises(BadInput, match="SHA-256"):
             await rig.deploy.put_blob(sha(b"one"), b"two")
         with pytest.raises(NotFound):
-            await rig.deploy.blob(sha(b"one"))
+            await content(rig, sha(b"one"))
+
+    @pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (3 << 20) + 5])
+    async def test_content_comes_in_pieces(self, rig: Rig, size: int) -> None:
+        data = os.urandom(size)
+        for _ in range(2):  # a repeat leaves one object
+            await rig.deploy.put_blob_stream(sha(data), stream(data))
+        assert await content(rig, sha(data)) == data
+        stored = await rig.store.record(Blob, sha(data))
+        assert stored is not None
+        assert stored.value.size == size
+        assert len(await rig.bucket.names("blobs/")) == 2
+
+    @pytest.mark.parametrize("known", [False, True])
+    async def test_pieces_with_another_hash_leave_nothing(self, rig: Rig, known: bool) -> None:
+        data = bytes(3 << 20)
+        if known:
+            await rig.deploy.put_blob(sha(data), data)
+        before = await rig.bucket.names("blobs/")
+        with pytest.raises(BadInput, match="SHA-256"):
+            await rig.deploy.put_blob_stream(sha(data), stream(data + b"x"))
+        assert await rig.bucket.names("blobs/") == before
 
     @pytest.mark.parametrize("bad", ["", "../etc/passwd", "A" * 64, "0" * 63])
     async def test_what_is_not_a_hash_is_refused(self, rig: Rig, bad: str) -> None:
@@ -58,7 +90,7 @@ class TestBlobs:
     async def test_an_upload_whose_answer_is_lost_is_repeated(self, rig: Rig, point: str) -> None:
         faults.arm(f"{point}=error*2")
         await repeated(lambda: rig.deploy.put_blob(sha(b"one"), b"one"))
-        assert await rig.deploy.blob(sha(b"one")) == b"one"
+        assert await content(rig, sha(b"one")) == b"one"
         stored = await rig.store.record(Blob, sha(b"one"))
         assert stored is not None
         assert stored.value.object_name in await rig.bucket.names("blobs/")

@@ -26,5 +26,5 @@ async def missing(request: Request) -> Response:
 
 @router.put("/{sha256}")
 async def put(sha256: str, request: Request) -> Response:
-    await parts_of(request).deploy.put_blob(sha256, await request.body())
+    await parts_of(request).deploy.put_blob_stream(sha256, request.stream())
     return Response(status_code=204)

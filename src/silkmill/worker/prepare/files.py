@@ -28,11 +28,12 @@ async def copy_files(files: Sequence[FileEntry], blobs: BlobCache, work: Path) -
 
     When cancelled it returns only after it has stopped writing, so that `work` can be removed."""
     check_paths(files)
-    await _bring_missing(files, blobs)
-    if len(files) <= AT_ONCE_FILES and sum(entry.size for entry in files) <= AT_ONCE_BYTES:
-        _copy_all(files, blobs, str(work), None)
-    else:
-        await _copy_in_thread(files, blobs, str(work))
+    with blobs.holding(files):
+        await _bring_missing(files, blobs)
+        if len(files) <= AT_ONCE_FILES and sum(entry.size for entry in files) <= AT_ONCE_BYTES:
+            _copy_all(files, blobs, str(work), None)
+        else:
+            await _copy_in_thread(files, blobs, str(work))
 
 
 def check_paths(files: Sequence[FileEntry]) -> None:
