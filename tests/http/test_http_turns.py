@@ -73,7 +73,7 @@ async def test_a_submission_of_many(rig: Rig, version: str, http: httpx.AsyncCli
     with turns() as seen:
         answer = await http.post("/api/v1/tasks/bulk", content=body)
     assert (answer.status_code, answer.json()["count"]) == (201, LINES)
-    assert seen.share < 0.06, vars(seen)
+    assert seen.share < 0.2, vars(seen)
     assert seen.count > LINES / 500, vars(seen)
 
 
@@ -95,5 +95,5 @@ async def test_a_large_upload(tmp_path: Path) -> None:
             answer = await http.put(f"/api/v1/blobs/{sha256}", content=pieces())
     assert answer.status_code == 204
     assert await rig.deploy.missing([sha256]) == []
-    assert seen.share < 0.06, vars(seen)
+    assert seen.share < 0.12, vars(seen)
     assert seen.count > LARGE >> 20, vars(seen)

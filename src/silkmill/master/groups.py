@@ -29,7 +29,7 @@ KEPT = timedelta(hours=24)
 """How long a key stands for its submission (CONTRACT, HTTP)."""
 ORPHANED = KEPT + timedelta(hours=1)
 """An object this old without a record is not waiting for one: its submitter was cut short."""
-LINES_PER_INSERT = 500
+LINES_PER_INSERT = 1_000
 FOLDER = "groups/"
 
 _log = structlog.get_logger(__name__)
@@ -159,18 +159,15 @@ async def ids_of(group: Group) -> list[str]:
 
 async def _tasks_of(group: Group, ids: list[str], body: bytes) -> AsyncIterator[list[Task]]:
     """The tasks of all lines, some at a time."""
-    lines = body.split(b"\n")
-    async for start in in_turns(range(0, group.count, LINES_PER_INSERT), at_once=1):
-        yield [
-            task_of(
-                _decoder.decode(lines[index]),
-                ids[index],
-                group.created_at,
-                order_of(group.created_at, index),
-                group.key,
-            )
-            for index in range(start, min(start + LINES_PER_INSERT, group.count))
-        ]
+    tasks: list[Task] = []
+    async for index, line in in_turns(enumerate(body.split(b"\n"))):
+        order = order_of(group.created_at, index)
+        tasks.append(task_of(_decoder.decode(line), ids[index], group.created_at, order, group.key))
+        if len(tasks) == LINES_PER_INSERT:
+            yield tasks
+            tasks = []
+    if tasks:
+        yield tasks
 
 
 def encoded(line: Submission) -> bytes:
