@@ -7,19 +7,23 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
-from worker_driver import WorkerDriver, ended, processes_of, start_time, stdout_of, wait_until
-from worker_master import FakeMaster, Stored
+from worker_driver import (
+    CLEAN_DAEMON,
+    WorkerDriver,
+    ended,
+    processes_of,
+    start_in_killed_agent,
+    start_time,
+    stdout_of,
+    wait_until,
+)
+from worker_master import FakeMaster, Stored, known
 
-from silkmill.domain.attempt import AttemptRef
-from silkmill.domain.spider import SpiderConfig
 from silkmill.domain.states import Phase
-from silkmill.ports.link import WorkOrder
 from silkmill.protocol.attemptdir import list_segments, read_spec, write_spec
 from silkmill.worker.runner_process import read_runner_file
 from silkmill.worker.runners import RunnerPool, Slot
@@ -99,7 +103,8 @@ async def test_agent_and_runner_died_the_tree_is_killed_and_the_rest_is_shipped(
         await ended(stored)
     assert processes_of(marker) == []
     facts = stored.facts
-    assert facts is not None and facts.lost_with_worker and facts.verified and not facts.lost
+    assert facts is not None and facts.lost_with_worker and not facts.lost
+    assert facts.verified == bool(worker.agent._place.cgroup_base), "without cgroups nobody knows"
     assert len(stored.items) > have, "what was on the disk has been shipped"
     assert [json.loads(item)["n"] for item in stored.items] == list(range(len(stored.items)))
     assert facts.items_count == len(stored.items) and facts.log_size == len(stored.log)
@@ -178,49 +183,14 @@ async def test_an_agent_killed_with_kill_9_leaves_its_spiders_to_the_next(
     data: Path, master: FakeMaster
 ) -> None:
     """The first agent is a process of its own; its master is lost with it, as in `up`."""
-    script = textwrap.dedent(
-        f"""
-        import asyncio, sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
-        from pathlib import Path
-        from worker_driver import WorkerDriver, wait_until
-        from worker_master import FakeMaster
-        async def main():
-            master = FakeMaster()
-            async with WorkerDriver(master, Path({str(data)!r})):
-                stored = master.offer({chatty(2000)!r})
-                await wait_until(lambda: len(stored.items) > 100, "it to run")
-                print(stored.order.ref.task_id, stored.pid, flush=True)
-                await asyncio.sleep(600)
-        asyncio.run(main())
-        """
-    )
-    agent = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=subprocess.PIPE)
-    assert agent.stdout is not None
-    task_id, pid = (await agent.stdout.readline()).decode().split()
-    started = start_time(int(pid))
-    agent.kill()
-    await agent.wait()
-    stored = _known(master, task_id, chatty(2000))
+    task_id, pid = await start_in_killed_agent(data, chatty(2000), {})
+    started = start_time(pid)
+    stored = known(master, task_id)
     async with WorkerDriver(master, data):
         (held,) = master.registrations[-1].held
-        assert (held.pid, start_time(int(pid))) == (int(pid), started)
+        assert (held.pid, start_time(pid)) == (pid, started)
         await ended(stored)
         check_whole(stored, 2000)
-
-
-# Its daemon has no parent in the tree and nothing in its environment that names the attempt.
-CLEAN_DAEMON = """
-import os, time
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        os.execve("/bin/sleep", ["sleep", "600"], {"MARKER": os.environ["MARKER"]})
-    os._exit(0)
-os.wait()
-print("ready", flush=True)
-time.sleep(600)
-"""
 
 
 @pytest.mark.cgroup
@@ -243,6 +213,7 @@ async def test_a_cgroup_holds_what_nothing_else_would_find(
         async with WorkerDriver(master, data):
             await ended(stored)
     assert stored.facts is not None and stored.facts.lost_with_worker == agent_dies_too
+    assert stored.facts.verified
     assert processes_of(marker) == []
 
 
@@ -251,14 +222,6 @@ async def test_runners_are_in_sessions_of_their_own(worker: WorkerDriver, master
     await ended(master.offer(["true"]))
     await wait_until(lambda: not worker.agent.held, "an idle runner")
     assert [os.getsid(pid) for pid in worker.agent.runner_pids] == worker.agent.runner_pids
-
-
-def _known(master: FakeMaster, task_id: str, argv: list[str]) -> Stored:
-    """The master knows the attempt and has none of its bytes."""
-    ref = AttemptRef(task_id, 1)
-    order = WorkOrder(ref, "default", "spider", "v1", SpiderConfig("spider"), (), tuple(argv), {}, {})
-    master.attempts[ref] = stored = Stored(order, "before", Phase.EXECUTING)
-    return stored
 
 
 @pytest.mark.parametrize("how", ["directory gone", "spec spoilt"])

@@ -15,6 +15,7 @@ from worker_master import FakeMaster, Stored
 from silkmill.domain.spider import Limits
 from silkmill.ports.link import CancelOrder
 from silkmill.worker import ending, lost, runner
+from silkmill.worker.trees import TreeEnd
 
 STUBBORN = """
 import os, signal, subprocess, sys, time
@@ -139,7 +140,8 @@ async def test_a_cancel_is_finished_when_the_last_process_has_died(
     worker: WorkerDriver, master: FakeMaster, marker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The runner dies during the cancel, and for a while one process of its tree cannot be killed."""
-    survivors = [[1], [1], []]
+    stuck = TreeEnd(verified=False, survivors=(1,))
+    survivors = [stuck, stuck, TreeEnd(verified=True)]
     monkeypatch.setattr(lost, "end_tree", lambda *_: survivors.pop(0))
     monkeypatch.setattr(ending, "is_alive", lambda pid: bool(survivors))
     monkeypatch.setattr(ending, "_LOOK_SECONDS", 0.05)

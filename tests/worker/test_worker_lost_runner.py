@@ -9,13 +9,29 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
-from worker_driver import WorkerDriver, ended, processes_of, start_time, stdout_of, system_lines, wait_until
-from worker_master import FakeMaster, Stored
+import pytest
+from worker_driver import (
+    CLEAN_DAEMON,
+    WorkerDriver,
+    ended,
+    processes_of,
+    start_in_killed_agent,
+    start_time,
+    stdout_of,
+    system_lines,
+    wait_until,
+)
+from worker_master import FakeMaster, Stored, known
 
 from silkmill.domain.attempt import AttemptRef
+from silkmill.protocol import cgroup
+from silkmill.worker import trees
+from silkmill.worker.children import orphans
 from silkmill.worker.runner_process import read_runner_file
-from silkmill.worker.trees import end_tree
+from silkmill.worker.trees import Remains, TreeEnd, end_tree
 
 # A spider that leaves a daemon in another session, whose own environment is clean.
 DAEMON = """
@@ -106,6 +122,81 @@ async def test_a_runner_that_retires_hands_over_unnoticed(worker: WorkerDriver, 
     assert len(seen) >= 19
 
 
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that the agent's process has started for a purpose of its own."""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        yield process
+        process.kill()
+
+
+async def test_nothing_hides_from_the_agent_whose_runner_died(
+    worker: WorkerDriver, master: FakeMaster, marker: str, child: subprocess.Popen[bytes]
+) -> None:
+    """Neither with a cgroup nor without: orphans of its runner come to the agent."""
+    before = dead_children()
+    neighbour = master.offer(["sleep", "600"])
+    victim = master.offer([sys.executable, "-c", CLEAN_DAEMON], env={"MARKER": marker})
+    await wait_until(lambda: b"ready" in victim.log and neighbour.pid, "both to run")
+    await wait_until(lambda: len(processes_of(marker)) == 2, "the daemon")
+    os.kill(runner_of(worker, victim), signal.SIGKILL)
+    again = [master.offer(["true"]) for _ in range(2)]  # runners are started meanwhile
+    await ended(victim)
+    assert processes_of(marker) == []
+    assert victim.facts is not None and victim.facts.lost and victim.facts.verified
+    for stored in again:
+        await ended(stored)
+        assert stored.facts is not None and stored.facts.exit_code == 0
+    assert child.poll() is None, "what else the agent has started is no orphan"
+    assert neighbour.pid is not None and not neighbour.ended.is_set()
+    assert orphans() == {}
+    assert dead_children() <= before, "the orphans were waited for"
+    master.cancel(neighbour, force=True)
+    await ended(neighbour)
+
+
+def dead_children() -> set[str]:
+    """Those of this process that nobody has waited for."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
+    rows = [row.split() for row in listed.stdout.splitlines()]
+    return {pid for pid, parent, state in rows if int(parent) == os.getpid() and state.startswith("Z")}
+
+
+@pytest.mark.parametrize("agent_dies_too", [False, True])
+async def test_without_a_cgroup_a_tree_out_of_sight_is_not_called_dead(
+    data: Path, master: FakeMaster, marker: str, agent_dies_too: bool
+) -> None:
+    """The runner is no child of the agent that sees it dead, so nobody knows where its orphans went."""
+    daemon = [sys.executable, "-c", CLEAN_DAEMON]
+    task_id, _ = await start_in_killed_agent(data, daemon, {"MARKER": marker}, "walk")
+    stored = known(master, task_id)
+    if agent_dies_too:
+        os.kill(the_runner(data), signal.SIGKILL)
+    async with WorkerDriver(master, data, containment="walk") as worker:
+        if not agent_dies_too:
+            os.kill(the_runner(data), signal.SIGKILL)
+        await ended(stored)
+        await wait_until(lambda: not worker.agent.held, "the release: there is nothing to wait for")
+    assert stored.facts is not None
+    assert (stored.facts.lost, stored.facts.lost_with_worker) == (not agent_dies_too, agent_dies_too)
+    assert not stored.facts.verified and stored.facts.survivors == ()
+    assert system_lines(stored)[-1].endswith("those of its processes that could be found were killed")
+    assert len(processes_of(marker)) == 1, "the daemon, of whom we know that it is there"
+
+
+def the_runner(data: Path) -> int:
+    (found,) = (found for slot in data.glob("runners/*") if (found := read_runner_file(slot)))
+    return found.pid
+
+
+def test_a_group_that_cannot_be_removed_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is seen in it, and yet the kernel keeps it."""
+    monkeypatch.setattr(trees, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(cgroup, "remove_group", lambda group: False)
+    remains = Remains("/no/such/group", complete=True)
+    assert end_tree(AttemptRef("ours", 1), "", remains) == TreeEnd(verified=False)
+
+
 def test_without_a_nonce_only_the_name_of_the_attempt_counts() -> None:
     """The spec that tells the nonce may be gone; a spider may have emptied the variable of a child."""
     ours, stranger = (
@@ -113,7 +204,7 @@ def test_without_a_nonce_only_the_name_of_the_attempt_counts() -> None:
         for task, rest in (("ours", {"SILKMILL_ATTEMPT": "1"}), ("another", {"SILKMILL_ATTEMPT": "1"}))
     )
     try:
-        assert end_tree(AttemptRef("ours", 1), "", None) == []
+        assert end_tree(AttemptRef("ours", 1), "", Remains(None, complete=False)) == TreeEnd(verified=False)
         assert ours.wait() == -signal.SIGKILL
         assert stranger.poll() is None
     finally:

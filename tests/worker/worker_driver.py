@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,18 @@ from silkmill.worker.agent import Agent
 from silkmill.worker.settings import AgentSettings
 
 WAIT_SECONDS = 20.0
+# A spider whose daemon has no parent in the tree and nothing in its environment that names the attempt.
+CLEAN_DAEMON = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execve("/bin/sleep", ["sleep", "600"], {"MARKER": os.environ["MARKER"]})
+    os._exit(0)
+os.wait()
+print("ready", flush=True)
+time.sleep(600)
+"""
 
 
 class WorkerDriver:
@@ -111,3 +125,31 @@ def processes_of(marker: str) -> list[int]:
 def start_time(pid: int) -> int:
     """Field 22 of /proc/<pid>/stat."""
     return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
+
+
+async def start_in_killed_agent(
+    data: Path, argv: list[str], env: dict[str, str], containment: str = "auto"
+) -> tuple[str, int]:
+    """An agent in a process of its own starts a spider, hears of it, and is killed; its master is lost with
+    it, as in `up`. Returns the task and the pid of the spider."""
+    script = f"""
+import asyncio, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from worker_driver import WorkerDriver, wait_until
+from worker_master import FakeMaster
+async def main():
+    master = FakeMaster()
+    async with WorkerDriver(master, Path({str(data)!r}), containment={containment!r}):
+        stored = master.offer({argv!r}, env={env!r})
+        await wait_until(lambda: stored.log, "it to run")
+        print(stored.order.ref.task_id, stored.pid, flush=True)
+        await asyncio.sleep(600)
+asyncio.run(main())
+"""
+    agent = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=subprocess.PIPE)
+    assert agent.stdout is not None
+    task_id, pid = (await agent.stdout.readline()).decode().split()
+    agent.kill()
+    await agent.wait()
+    return task_id, int(pid)

@@ -1,4 +1,4 @@
-"""The two system calls a runner needs that Python's library does not offer."""
+"""The two system calls we need that Python's library does not offer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def become_subreaper() -> None:
     """Orphans below this process become its children instead of those of process 1 (prctl(2))."""
-    if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+    _set_subreaper(1)
+
+
+def resign_as_subreaper() -> None:
+    _set_subreaper(0)
+
+
+def _set_subreaper(flag: int) -> None:
+    if _libc.prctl(_PR_SET_CHILD_SUBREAPER, flag, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 

@@ -89,7 +89,7 @@ class AttemptOwner:
 
         The cgroups of dead runners were emptied when the agent started."""
         held = self.held
-        facts = held.outcome() or await end_lost(held.ref, held.place, None, with_worker=True)
+        facts = held.outcome() or await end_lost(held.ref, held.place, held.remains(), with_worker=True)
         facts = counted(held, await ship_rest(held, facts))
         if held.giving_back is not None and facts.lost_with_worker and facts.verified:
             return GivenBack(held.giving_back)  # killed on purpose: it counts for nothing

@@ -20,7 +20,7 @@ from silkmill.worker.execution import End
 from silkmill.worker.held import Ending, GivenBack, HeldAttempt
 from silkmill.worker.lost import end_tree_of
 from silkmill.worker.prepare.errors import PreparationFailed
-from silkmill.worker.trees import is_alive
+from silkmill.worker.trees import Remains, is_alive
 
 _log = structlog.get_logger(__name__)
 _LOOK_SECONDS = 5.0
@@ -125,13 +125,14 @@ async def _finish(held: HeldAttempt, facts: Facts) -> None:
 
 
 async def _finish_when_verified(held: HeldAttempt, facts: Facts) -> Facts:
-    """A process would not die. A cancel needs the proof that it has: look on, and then say so.
+    """A process would not die. A cancel needs the proof that it has: look on, and then say so. There is none
+    to come where the tree is out of sight.
 
     Any other end stands already, and the master answers that the attempt is closed: raises StaleAttempt."""
-    while held.giving_back is None:
+    while held.giving_back is None and not held.out_of_sight:
         await asyncio.sleep(_LOOK_SECONDS)
-        left = {*await end_tree_of(held.ref, held.place, None), *filter(is_alive, facts.survivors)}
-        if not left:
+        end = await end_tree_of(held.ref, held.place, Remains(None, complete=True))
+        if end.verified and not any(map(is_alive, facts.survivors)):
             verified = replace(facts, verified=True, survivors=())
             await _finish(held, verified)
             return verified
@@ -168,4 +169,4 @@ async def _see_dead(held: HeldAttempt) -> None:
         held.kill()
         await held.execution.wait_ended()
     if held.execution.end is End.GONE and held.outcome() is None:
-        await end_tree_of(held.ref, held.place, held.group_of_dead_runner())
+        await end_tree_of(held.ref, held.place, held.remains())

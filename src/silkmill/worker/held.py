@@ -18,6 +18,7 @@ from silkmill.worker.facts import facts_of
 from silkmill.worker.runner import Runner
 from silkmill.worker.runners import Slot
 from silkmill.worker.streams import Streams
+from silkmill.worker.trees import Remains
 from silkmill.worker.workplace import Workplace
 
 Answer = TypeVar("Answer")
@@ -54,6 +55,7 @@ class HeldAttempt:
         self.giving_back: str | None = None
         self._cancel_force: bool | None = None
         self._slot = slot
+        self._remains: Remains | None = None
 
     @property
     def report(self) -> Held:
@@ -65,9 +67,17 @@ class HeldAttempt:
         assert self._slot is not None, f"{self.ref} has left its slot"
         return self._slot
 
-    def group_of_dead_runner(self) -> str | None:
-        """The cgroup that held the attempt, if its runner has died in our slot."""
-        return self._slot.group_of_dead_runner() if self._slot is not None else None
+    def remains(self) -> Remains:
+        """What its runner left, which is dead. Asked first while the slot is still ours."""
+        if self._remains is None:
+            pool, directory = self.place.pool, str(self.directory)
+            self._remains = self._slot.remains() if self._slot is not None else pool.remains_of(directory)
+        return self._remains
+
+    @property
+    def out_of_sight(self) -> bool:
+        """Its runner died, and nothing that we can look at holds all of its tree."""
+        return self._remains is not None and not self._remains.complete
 
     def leave_slot(self) -> None:
         """The slot can take another attempt; a repeat changes nothing."""

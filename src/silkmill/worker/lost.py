@@ -21,7 +21,7 @@ from silkmill.protocol.attemptdir import (
 from silkmill.protocol.logframe import system_line
 from silkmill.worker.disk import when_there_is_room
 from silkmill.worker.facts import last_told
-from silkmill.worker.trees import end_tree
+from silkmill.worker.trees import Remains, TreeEnd, end_tree
 from silkmill.worker.workplace import Workplace
 
 
@@ -32,23 +32,22 @@ def has_begun(directory: Path) -> bool:
     return any(list_segments(str(directory), stream) for stream in ("log", "items"))
 
 
-async def end_lost(ref: AttemptRef, place: Workplace, group: str | None, *, with_worker: bool) -> Facts:
-    """Kill, verify, repair, and say so in the log. `group` is the cgroup of the dead runner.
+async def end_lost(ref: AttemptRef, place: Workplace, remains: Remains, *, with_worker: bool) -> Facts:
+    """Kill, verify, repair, and say so in the log.
 
     The facts lack what only the stored streams tell: the number of items."""
     directory = place.directory_of(ref)
-    survivors = await end_tree_of(ref, place, group)
+    end = await end_tree_of(ref, place, remains)
     whose = "its worker" if with_worker else "its runner"
-    fate = f"still alive: {' '.join(map(str, survivors))}" if survivors else "its processes were killed"
-    await when_there_is_room(lambda: _make_whole(directory, f"lost: {whose} died; {fate}"))
+    await when_there_is_room(lambda: _make_whole(directory, f"lost: {whose} died; {_fate(end)}"))
     progress, errors = last_told(str(directory))
     return Facts(
         ended_at=place.clock.now(),
         started=True,
         lost=not with_worker,
         lost_with_worker=with_worker,
-        verified=not survivors,
-        survivors=tuple(survivors),
+        verified=end.verified,
+        survivors=end.survivors,
         log_size=stream_size(str(directory), "log"),
         items_size=stream_size(str(directory), "items"),
         progress=progress,
@@ -57,10 +56,18 @@ async def end_lost(ref: AttemptRef, place: Workplace, group: str | None, *, with
     )
 
 
-async def end_tree_of(ref: AttemptRef, place: Workplace, group: str | None) -> list[int]:
-    """Kill what is left of an attempt that no runner holds; returns the pids that would not die."""
+async def end_tree_of(ref: AttemptRef, place: Workplace, remains: Remains) -> TreeEnd:
+    """Kill what is left of an attempt that no runner holds."""
     nonce = _nonce(place.directory_of(ref))
-    return await asyncio.to_thread(end_tree, ref, nonce, group)
+    return await asyncio.to_thread(end_tree, ref, nonce, remains)
+
+
+def _fate(end: TreeEnd) -> str:
+    if end.survivors:
+        return f"still alive: {' '.join(map(str, end.survivors))}"
+    if end.verified:
+        return "its processes were killed"
+    return "those of its processes that could be found were killed"
 
 
 def _make_whole(directory: Path, closing_line: str) -> None:

@@ -14,6 +14,7 @@ import msgspec
 
 import silkmill
 from silkmill.runner.processes import start_time
+from silkmill.worker.children import forget_child, start_child
 from silkmill.worker.trees import is_alive
 
 _MAIN = str(Path(silkmill.__file__).parent / "runner" / "__main__.py")
@@ -38,10 +39,9 @@ class RunnerProcess:
 
     def reap(self) -> None:
         """Take the dead process off the table, if it is a child of ours."""
-        try:
+        with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, os.WNOHANG)
-        except ChildProcessError:
-            return
+        forget_child(self.pid)
 
     def kill(self) -> None:
         if self.pidfd >= 0:
@@ -79,18 +79,21 @@ def start_runner(slot_directory: Path, socket: Path, cgroup_base: str) -> Runner
     options = ["--slot-dir", str(slot_directory), "--socket", str(socket), "--cgroup-base", cgroup_base]
     log = os.open(slot_directory / "runner.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        pid = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-I", "-S", _MAIN, *options],
-            {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-            file_actions=_detached_from(log),
-            setsid=True,
-            setsigmask=(),
-            setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
-        )
+        return RunnerProcess(start_child(lambda: _spawn(options, log)), str(socket))
     finally:
         os.close(log)
-    return RunnerProcess(pid, str(socket))
+
+
+def _spawn(options: list[str], log: int) -> int:
+    return os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-I", "-S", _MAIN, *options],
+        {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+        file_actions=_detached_from(log),
+        setsid=True,
+        setsigmask=(),
+        setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
+    )
 
 
 def _detached_from(log: int) -> list[Any]:

@@ -11,6 +11,7 @@ import structlog
 from silkmill.domain.errors import NoFreeSlot
 from silkmill.protocol.cgroup import remove_group
 from silkmill.runtime.loop import wait_set
+from silkmill.worker.children import is_child, leave_orphans, orphans_come, take_orphans
 from silkmill.worker.runner import Runner
 from silkmill.worker.runner_link import Hello, RunnerUnreachable
 from silkmill.worker.runner_process import (
@@ -20,7 +21,7 @@ from silkmill.worker.runner_process import (
     read_runner_file,
     start_runner,
 )
-from silkmill.worker.trees import end_group, groups_below
+from silkmill.worker.trees import Remains, end_group, groups_below
 
 _log = structlog.get_logger(__name__)
 _LOG_TAIL_BYTES = 2000
@@ -43,6 +44,7 @@ class Slot:
         self._socket = socket
         self._cgroup_base = cgroup_base
         self._runner: Runner | None = None
+        self._runner_is_child = False
 
     @property
     def current(self) -> Runner | None:
@@ -75,19 +77,26 @@ class Slot:
         """Whether the last runner took its leave (it retires after many tasks) rather than died."""
         return read_runner_file(self.directory) is None
 
-    def group_of_dead_runner(self) -> str | None:
-        """The cgroup of the runner that died in this slot and was not replaced yet."""
-        dead = read_runner_file(self.directory) if self._runner is None else None
-        return dead.cgroup if dead is not None else None
+    def remains(self) -> Remains:
+        """What the runner left that died in this slot and was not replaced yet.
+
+        One that was adopted is no child of ours: without a cgroup its orphans go elsewhere. One that lives
+        has let go of an attempt only when its tree was gone."""
+        if self._runner is not None:
+            return Remains(None, complete=True)
+        dead = read_runner_file(self.directory)
+        group = dead.cgroup if dead is not None else None
+        return Remains(group, complete=group is not None or (self._runner_is_child and orphans_come()))
 
     def _forget_dead_runner(self) -> None:
-        group = self.group_of_dead_runner()
+        group = self.remains().group
         if group is not None:
             remove_group(group)
         forget_runner(self.directory)
 
     def _serve_by(self, process: RunnerProcess) -> Runner:
         self._runner = Runner(process, self._runner_is_gone)
+        self._runner_is_child = is_child(process.pid)
         return self._runner
 
     def _runner_is_gone(self, runner: Runner) -> None:
@@ -105,6 +114,8 @@ class RunnerPool:
         self._cgroup_base = cgroup_base
         self._idle = [self._slot(number) for number in reversed(range(max_runners))]
         self._busy: set[Slot] = set()
+        self._proven_dead: set[str] = set()
+        self._takes_orphans = False
 
     @property
     def free(self) -> int:
@@ -130,16 +141,23 @@ class RunnerPool:
     async def adopt(self, boot_id: str) -> dict[str, tuple[Slot, str]]:
         """Find the runners that outlived an agent. Returns slot and phase by attempt directory.
 
-        What is left in the cgroups of dead runners is killed."""
+        What is left in the cgroups of dead runners is killed. Without cgroups, the orphans of those that die
+        from now on come to us."""
+        if not self._cgroup_base:
+            take_orphans()
+            self._takes_orphans = True
         working: dict[str, tuple[Slot, str]] = {}
         orphaned = set(groups_below(self._cgroup_base))
+        attempts: dict[str, str | None] = {}
         for directory in sorted(self._folder.glob("[0-9]*")):
             found = read_runner_file(directory)
             if found is None:
                 continue
             process = find_runner(found, boot_id)
             if process is None:
-                orphaned |= {found.cgroup} if found.cgroup else set()
+                if found.cgroup:
+                    orphaned.add(found.cgroup)
+                    attempts[found.cgroup] = found.attempt
                 forget_runner(directory)
                 continue
             orphaned.discard(found.cgroup or "")
@@ -151,8 +169,13 @@ class RunnerPool:
             elif slot.number >= self._max_runners and slot.current is not None:
                 slot.current.retire()
         for group in orphaned:
-            await asyncio.to_thread(end_group, group)
+            if await asyncio.to_thread(end_group, group):
+                self._proven_dead.add(attempts.get(group) or "")
         return working
+
+    def remains_of(self, attempt_directory: str) -> Remains:
+        """What an attempt left whose runner was dead when we started."""
+        return Remains(None, complete=attempt_directory in self._proven_dead)
 
     async def reconnect(self) -> None:
         """One pass: open again the sockets that were lost while their runners live."""
@@ -164,7 +187,10 @@ class RunnerPool:
                     _log.warning("runner does not answer", slot=slot.number, cause=str(error))
 
     def leave(self) -> None:
-        """Let go of all runners; they live on."""
+        """Let go of all runners; they live on, and the next agent finds them."""
+        if self._takes_orphans:
+            leave_orphans()
+            self._takes_orphans = False
         for runner in self._runners():
             runner.leave()
 

@@ -94,7 +94,7 @@ async def _follow(held: HeldAttempt, group: asyncio.TaskGroup, started_known: bo
     await execution.wait_ended()
     facts = held.outcome()
     if facts is None and (execution.started or has_begun(held.directory)):
-        lost = await end_lost(held.ref, held.place, held.group_of_dead_runner(), with_worker=False)
+        lost = await end_lost(held.ref, held.place, held.remains(), with_worker=False)
         facts = replace(lost, pid=execution.pid, started_at=execution.started_at)
     if facts is None:
         return None

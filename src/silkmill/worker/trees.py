@@ -1,26 +1,47 @@
 """Ends the process tree of an attempt whose runner died: nobody else is left who could.
 
-A cgroup holds all of it. Without one, a process belongs to the attempt when its environment says so, or when
-it descends from one whose environment does. Both are looked at: a repeat costs little and proves more.
+A cgroup holds all of it. Without one, a process belongs to the attempt when it came to us as the orphan of a
+runner, when its environment says so, or when it descends from such a one. All are looked at: a repeat costs
+little and proves more. The environment alone proves nothing: a daemon may have a clean one.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from silkmill.domain.attempt import AttemptRef
 from silkmill.protocol import cgroup
 from silkmill.runner.processes import descendants, kill_process, start_time
+from silkmill.worker.children import orphans
 
 _PATIENCE_SECONDS = 10.0
 _REPEAT_SECONDS = 0.02
 _QUIET_LOOKS = 2  # a process may be born behind the back of one look
 
 
-def end_tree(ref: AttemptRef, nonce: str, group: str | None) -> list[int]:
-    """Kill everything of the attempt until nothing is left. Blocks; returns the pids that would not die."""
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """Where the tree of a dead runner is to be looked for. `complete`: none of it can be anywhere else than
+    in its cgroup `group`, or among our orphans, or it was seen to be gone."""
+
+    group: str | None
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TreeEnd:
+    """`verified`: the tree is proven gone. `survivors` would not die."""
+
+    verified: bool
+    survivors: tuple[int, ...] = ()
+
+
+def end_tree(ref: AttemptRef, nonce: str, remains: Remains) -> TreeEnd:
+    """Kill everything of the attempt until nothing is left. Blocks."""
+    group = remains.group
     give_up_at = time.monotonic() + _PATIENCE_SECONDS
     quiet = 0
     while True:
@@ -28,9 +49,9 @@ def end_tree(ref: AttemptRef, nonce: str, group: str | None) -> list[int]:
         gone = not left and (group is None or cgroup.remove_group(group))
         quiet = quiet + 1 if gone else 0
         if quiet == _QUIET_LOOKS:
-            return []
+            return TreeEnd(remains.complete)
         if time.monotonic() >= give_up_at:
-            return sorted(left)
+            return TreeEnd(False, tuple(sorted(left)))
         time.sleep(_REPEAT_SECONDS)
 
 
@@ -43,12 +64,15 @@ def is_alive(pid: int) -> bool:
     return status.rpartition(b")")[2].split()[0] not in b"ZX"
 
 
-def end_group(group: str) -> None:
-    """Kill what is in the cgroup of a dead runner, and remove it. Blocks."""
+def end_group(group: str) -> bool:
+    """Kill what is in the cgroup of a dead runner, and remove it. Blocks; True proves that it is gone."""
     give_up_at = time.monotonic() + _PATIENCE_SECONDS
-    while not cgroup.remove_group(group) and time.monotonic() < give_up_at:
+    while not cgroup.remove_group(group):
+        if time.monotonic() >= give_up_at:
+            return False
         cgroup.kill_group(group)
         time.sleep(_REPEAT_SECONDS)
+    return True
 
 
 def groups_below(base: str) -> list[str]:
@@ -69,8 +93,8 @@ def _kill_once(ref: AttemptRef, nonce: str, group: str | None) -> set[int]:
 
 
 def _members(ref: AttemptRef, nonce: str) -> dict[int, int]:
-    """The living processes of the attempt, with their start times."""
-    found: dict[int, int] = {}
+    """The living processes of the attempt, and all orphans, for their runners are dead; with start times."""
+    found = orphans()
     for name in os.listdir("/proc"):  # noqa: PTH208
         if name.isdecimal() and (since := start_time(int(name))) and _names_attempt(name, ref, nonce):
             found[int(name)] = since
