@@ -1,20 +1,23 @@
-"""F4c: kill -9 of one runner, whose spider has a daemon of its own."""
+"""F4c: kill -9 of one runner, whose spider has a daemon of its own that names no attempt."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 from tests.engine.server import Server, marked, spider_folder, wait_for
 from tests.faults.board import Profile, Result, Row
 from tests.faults.chatter import check_complete, deploy_chatter, start_chatters
 from tests.faults.checker import Evidence
+from tests.faults.staging import WALK
 
 DAEMON = """
 import os, subprocess, sys, time
-subprocess.Popen(["sh", "-c", "setsid sh -c 'while :; do echo x >> $GROWS; sleep 0.05; done' &"])
+clean = {name: os.environ[name] for name in ("GROWS", "PATH")}
+subprocess.Popen(["sh", "-c", "setsid sh -c 'while :; do echo x >> $GROWS; sleep 0.05; done' &"], env=clean)
 print("started", flush=True)
 if os.environ["SILKMILL_ATTEMPT"] == "1":
     while True: time.sleep(0.05)
@@ -22,9 +25,9 @@ if os.environ["SILKMILL_ATTEMPT"] == "1":
 RETRY = '[retry]\nmax_attempts = 3\nbackoff = "1s"\n'
 
 
-def runner_killed(folder: Path, profile: Profile, result: Result) -> None:
+def runner_killed(env: dict[str, str], folder: Path, profile: Profile, result: Result) -> None:
     data = folder / "data"
-    with Server(data, max_runners=4) as server:
+    with Server(data, max_runners=4, env=env) as server:
         deploy_chatter(server, folder)
         server.deploy(spider_folder(folder / "spiders", "daemon", DAEMON, RETRY))
         for number in range(profile.pick(short=2, full=50)):
@@ -61,6 +64,9 @@ def _kill_runner_of(server: Server, task_id: str) -> float:
     return time.monotonic()
 
 
-ROW = Row(
-    "F4c", "one runner kill -9", "its tree dies, retried as system, neighbours undisturbed", runner_killed
-)
+def _row(id: str, where: str, env: dict[str, str], needs: tuple[str, ...] = ()) -> Row:
+    invariant = "its tree dies, retried as system, neighbours undisturbed"
+    return Row(id, f"one runner kill -9, {where}", invariant, partial(runner_killed, env), needs)
+
+
+ROWS = [_row("F4c", "in a cgroup", {}, ("cgroup",)), _row("F4c-walk", "without cgroups", WALK)]
