@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import struct
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -42,9 +43,7 @@ async def work_process(module: str) -> AsyncIterator[WorkProcess]:
     """`python -m module`, which calls `serve`; gone when the block is left. Raises Unavailable."""
     command = [sys.executable, "-m", module]
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, limit=_BUFFER_BYTES, start_new_session=True
-        )
+        process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, limit=_BUFFER_BYTES)
     except OSError as error:
         raise Unavailable("process", f"{module} does not start: {error}") from error
     try:
@@ -56,7 +55,8 @@ async def work_process(module: str) -> AsyncIterator[WorkProcess]:
 
 
 def serve(answer: Callable[[bytes], bytes]) -> None:
-    """The child's side: answer until the input ends."""
+    """The child's side: answer until the input ends. What a terminal's Ctrl-C means is for the parent to say."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(_LOWEST_PRIORITY)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     while head := source.read(_LENGTH.size):
