@@ -272,11 +272,3 @@ def known(master: FakeMaster, task_id: str) -> Stored:
     order = WorkOrder(ref, "default", "spider", "v1", SpiderConfig("spider"), (), (), {}, {})
     master.attempts[ref] = stored = Stored(order, "before", Phase.EXECUTING)
     return stored
-
-
-def known(master: FakeMaster, task_id: str) -> Stored:
-    """The master knows the attempt, which runs, and has none of its bytes."""
-    ref = AttemptRef(task_id, 1)
-    order = WorkOrder(ref, "default", "spider", "v1", SpiderConfig("spider"), (), (), {}, {})
-    master.attempts[ref] = stored = Stored(order, "before", Phase.EXECUTING)
-    return stored

@@ -55,7 +55,7 @@ async def work_process(module: str) -> AsyncIterator[WorkProcess]:
 
 
 def serve(answer: Callable[[bytes], bytes]) -> None:
-    """The child's side: answer until the input ends. What a terminal's Ctrl-C means is for the parent to say."""
+    """The child's side: answer until the input ends. What Ctrl-C means is for the parent to say."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(_LOWEST_PRIORITY)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
