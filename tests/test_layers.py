@@ -62,6 +62,25 @@ def test_it_stands_on_the_standard_library(package: str) -> None:
     assert not strangers
 
 
+def test_what_judges_the_engine_imports_nothing_of_it() -> None:
+    """The board of faults drives processes and reads database, bucket and the spiders' own records. The spiders
+    may use the SDK, as anybody's may; the unit test of the disk model plays what the engine calls."""
+    folder = ROOT / "tests" / "faults"
+    judges = [
+        *(path for path in folder.rglob("*.py") if path.parent.name != "spiders"),
+        ROOT / "tests" / "engine" / "server.py",
+    ]
+    assert folder / "checker.py" in judges
+    partial = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in judges
+        if not path.name.startswith("test_")
+        for name in imported(path)
+        if name.split(".")[0] == "silkmill"
+    }
+    assert not partial
+
+
 def imported(path: Path) -> Iterator[str]:
     """Absolute names of what a file imports, anywhere in it."""
     for node in ast.walk(ast.parse(path.read_bytes())):

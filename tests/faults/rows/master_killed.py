@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from pathlib import Path
 
@@ -82,33 +83,68 @@ def _wait_finished(server: Server, chatters: list[Chatter]) -> None:
         server.wait(chatter.task_id, seconds=120.0)
 
 
+RATE, LEAST_RATE = 600, 500
+"""Items a second of each spider: asked for, and seen."""
+
+
 def killed_again_and_again(folder: Path, profile: Profile, result: Result) -> None:
-    """F4a: kills at random moments under load. After each: same pids and start times; at the end every item
-    and log byte once. Most kills must catch bytes that were not acknowledged, or the row proves nothing."""
+    """F4a: kills at random moments under load, every third of them twice: once more while the next engine
+    starts. After each: same pids and start times; at the end every item and log byte once. Most kills must catch
+    bytes that were not acknowledged, or the row proves nothing."""
     data, chance = folder / "data", profile.random()
     kills = profile.pick(short=20, full=60)
     caught = 0
     with Server(data, max_runners=5) as server:
         deploy_chatter(server, folder)
-        chatters = start_chatters(server, folder, 5, seconds=3600.0, rate=600)
+        chatters = start_chatters(server, folder, 5, seconds=3600.0, rate=RATE)
         before = [chatter.pids() for chatter in chatters]
         assert all(before)
-        for _ in range(kills):
+        loads = [_Load(chatter) for chatter in chatters]
+        for number in range(kills):
             time.sleep(chance.uniform(0.05, 0.6))  # the random moment
             server.kill()
             caught += unshipped_bytes(data, Evidence(data), chatters) > 0
             assert [chatter.pids() for chatter in chatters] == before, "a spider was disturbed"
+            if number % 3 == 0:
+                _kill_while_it_starts(server, chance)
+                assert [chatter.pids() for chatter in chatters] == before, "a spider was disturbed"
             began = time.monotonic()
             server.start()
             wait_for(lambda: _adopted(data, chatters), "the spiders to be adopted")
             result.passed(time.monotonic() - began)
+        rates = [load.items_per_second() for load in loads]
         for chatter in chatters:
             chatter.stop()
         _wait_finished(server, chatters)
         for chatter in chatters:
             check_complete(Evidence(data), chatter)
     assert caught >= 0.75 * kills, f"only {caught} of {kills} kills caught unacknowledged bytes"
-    result.figures = {"disturbed": 0, "kills with unacknowledged bytes": f"{caught}/{kills}"}
+    assert min(rates) >= LEAST_RATE, f"the spiders wrote {rates} items a second"
+    result.figures = {
+        "disturbed": 0,
+        "kills with unacknowledged bytes": f"{caught}/{kills}",
+        "items/s of each": round(min(rates)),
+    }
+
+
+def _kill_while_it_starts(server: Server, chance: random.Random) -> None:
+    server.start(wait=False)
+    time.sleep(chance.uniform(0.0, 0.8))  # the random moment
+    server.kill()
+
+
+class _Load:
+    """How much a spider writes, by its own record, since this was made."""
+
+    def __init__(self, chatter: Chatter) -> None:
+        self._record = chatter.attempt_record(1, "items")
+        self._began, self._before = time.monotonic(), self._items()
+
+    def _items(self) -> int:
+        return self._record.read_bytes().count(b"\n")
+
+    def items_per_second(self) -> float:
+        return (self._items() - self._before) / (time.monotonic() - self._began)
 
 
 def _adopted(data: Path, chatters: list[Chatter]) -> bool:
