@@ -63,8 +63,8 @@ def test_it_stands_on_the_standard_library(package: str) -> None:
 
 
 def test_what_judges_the_engine_imports_nothing_of_it() -> None:
-    """The board of faults drives processes and reads database, bucket and the spiders' own records. The spiders
-    may use the SDK, as anybody's may; the unit test of the disk model plays what the engine calls."""
+    """The board of faults drives processes and reads database, bucket and the spiders' own records. The
+    spiders may use the SDK, as anybody's may; the test of the disk model plays what the engine calls."""
     folder = ROOT / "tests" / "faults"
     judges = [
         *(path for path in folder.rglob("*.py") if path.parent.name != "spiders"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -80,6 +81,13 @@ def test_every_requirement_is_locked_with_hashes() -> None:
             assert "--hash=sha256:" in requirement, f"{path}: {requirement[:80]}"
 
 
+def test_every_dependency_is_locked() -> None:
+    project = tomllib.loads(texts()["pyproject.toml"])["project"]
+    asked = {re.match(r"[\w.-]+", line)[0].lower() for line in project["dependencies"]}  # type: ignore[index]
+    locked = set(re.findall(r"(?m)^([\w.-]+)(?:\[[\w,-]+\])?==", texts()["requirements/runtime.txt"].lower()))
+    assert not asked - locked
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_of_the_page_lead_somewhere(page: Path) -> None:
     dead = [link for link in links_of(page) if not leads_somewhere(page, link)]
@@ -102,6 +110,23 @@ def test_every_test_that_the_promises_name_exists() -> None:
         if path not in texts() or (name and not re.search(rf"\bdef {name}\(", texts()[path]))
     ]
     assert not missing
+
+
+def test_every_promise_names_its_mechanism_and_its_tests_or_says_not_yet() -> None:
+    promises = re.split(r"(?m)^## (?=\d+\. )", (ROOT / "docs" / "promises.md").read_text())[1:]
+    assert [int(promise.split(".")[0]) for promise in promises] == list(range(1, 13))
+    empty = [
+        promise.splitlines()[0]
+        for promise in promises
+        if not re.search(r"\*Tests:\* `tests/", promise) and "**Not yet:** there are no" not in promise
+    ]
+    assert not empty
+
+
+def test_every_row_of_the_board_proves_a_promise() -> None:
+    text = (ROOT / "docs" / "promises.md").read_text()
+    rows = {path for path in texts() if re.fullmatch(r"tests/faults/rows/[a-z]\w+\.py", path)}
+    assert not {path for path in rows if f"`{path}`" not in text}
 
 
 def links_of(page: Path) -> Iterator[str]:

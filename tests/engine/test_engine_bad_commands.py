@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -14,7 +15,9 @@ import pytest
 from tests.engine.server import Server, spider_folder
 
 BAD_INPUT, NOT_FOUND, REFUSED = 2, 4, 5
-COMMANDS = ["up", "stop", "run", "deploy", "ps", "show", "why", "wait", "cancel", "retry", "logs", "items"]
+DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
+COMMANDS = re.findall(r"^### silkmill (\S+)$", DOCS.read_text(), re.MULTILINE)
+"""Every one: a test of the command line keeps page and program equal."""
 NOBODY = "0123456789ab"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import urllib.error
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -313,24 +314,25 @@ def test_a_method_that_is_none(up: Server) -> None:
     check_refused(up, ask(up, "ODD", f"{API}/tasks"), 400, stored(up))
 
 
-ROUTES = [
-    ("GET", "/tasks"),
-    ("POST", "/tasks"),
-    ("POST", "/tasks/bulk"),
-    ("GET", "/tasks/{task}/log"),
-    ("GET", "/tasks/{task}/log/stream"),
-    ("GET", "/tasks/{task}/items"),
-    ("POST", "/tasks/{task}/cancel"),
-    ("GET", "/spiders"),
-    ("POST", "/versions"),
-    ("POST", "/blobs/missing"),
-    ("PUT", f"/blobs/{ZEROS}"),
-    ("GET", "/nodes"),
-    ("GET", "/events"),
-]
+DOCS = Path(__file__).parents[2] / "docs" / "http.md"
+ROUTES = re.findall(rf"^### (\w+) {API}(\S+)$", DOCS.read_text(), re.MULTILINE)
+"""Every one: a test of the API keeps page and application equal."""
+PROBES = {("GET", "/healthz"), ("GET", "/readyz")}
+NO_INPUT = {("GET", "/spiders"), ("GET", "/nodes"), ("GET", "/events")} | PROBES
 
 
-@pytest.mark.parametrize(("method", "path"), ROUTES)
+@pytest.mark.parametrize(("method", "path"), [route for route in ROUTES if route not in NO_INPUT])
+def test_every_route_refuses_what_is_no_input_at_all(up: Server, method: str, path: str) -> None:
+    """Names that nothing has, a query of rubbish, half a body: whatever of it a route takes."""
+    before = stored(up)
+    nonsense = re.sub(r"\{\w+\}", "no%00where", path)
+    body = None if method == "GET" else b'{"'
+    answer = ask(up, method, f"{API}{nonsense}?limit=x&state=odd&attempt=x", body)
+    check_refused(up, answer, 404 if answer.status == 404 else 422, before)
+    assert answer.status == 422 or nonsense != path, answer
+
+
+@pytest.mark.parametrize(("method", "path"), [route for route in ROUTES if route not in PROBES])
 def test_without_the_token_and_under_a_foreign_name(up: Server, method: str, path: str) -> None:
     before = stored(up)
     for token in ("", "Bearer", "Bearer x", "Basic eDp4", "Bearer \xe9"):

@@ -89,8 +89,8 @@ RATE, LEAST_RATE = 600, 500
 
 def killed_again_and_again(folder: Path, profile: Profile, result: Result) -> None:
     """F4a: kills at random moments under load, every third of them twice: once more while the next engine
-    starts. After each: same pids and start times; at the end every item and log byte once. Most kills must catch
-    bytes that were not acknowledged, or the row proves nothing."""
+    starts. After each: same pids and start times; at the end every item and log byte once. Most kills must
+    catch bytes that were not acknowledged, or the row proves nothing."""
     data, chance = folder / "data", profile.random()
     kills = profile.pick(short=20, full=60)
     caught = 0

@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.unit.cli.conftest import Cli, clean_environment
+from tests.unit.cli.conftest import Cli, clean_environment, end_up, start_up
+
+from silkmill.cli.app import COMMANDS
 
 SERVER_PARTS = re.compile(
     r"(fastapi|starlette|uvicorn|sqlalchemy|pydantic|pydantic_settings|obstore|structlog|httpx|rich|asyncio|msgspec|"
@@ -18,6 +20,22 @@ SERVER_PARTS = re.compile(
 WORKER_PARTS = re.compile(r"(pydantic_settings|silkmill\.(worker|settings|runner))\b")
 BARE_RATIO = 20
 """Measured: 7. A client command imports click and http.client, nothing of the engine."""
+ANSWER_SECONDS = 0.4
+"""Well under half a second."""
+ANSWERS_AT_ONCE = [
+    ("ps",),
+    ("show", "TASK"),
+    ("why", "TASK"),
+    ("wait", "TASK"),
+    ("cancel", "TASK"),
+    ("retry", "TASK"),
+    ("logs", "TASK"),
+    ("logs", "TASK", "-f"),
+    ("items", "TASK"),
+    ("deploy", "FOLDER"),
+    ("run", "FOLDER", "--detach"),
+]
+OTHERS = {"up", "stop", "run"}
 
 
 @pytest.fixture(scope="module")
@@ -32,30 +50,41 @@ def imported(cli: Cli, *arguments: str) -> list[str]:
     return re.findall(r"^import time:.*\|\s+(\S+)$", result.stderr, re.MULTILINE)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("ps",),
-        ("show", "TASK"),
-        ("why", "TASK"),
-        ("wait", "TASK"),
-        ("cancel", "TASK"),
-        ("retry", "TASK"),
-        ("logs", "TASK"),
-        ("logs", "TASK", "-f"),
-        ("items", "TASK"),
-        ("deploy", "FOLDER"),
-        ("run", "hello"),
-        ("run", "FOLDER", "--detach"),
-    ],
-)
+def test_no_command_is_forgotten() -> None:
+    """`up` is the server; `stop` and `run` take as long as what they wait for."""
+    assert {arguments[0] for arguments in ANSWERS_AT_ONCE} | OTHERS == set(COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [*ANSWERS_AT_ONCE, ("run", "hello")], ids=" ".join)
 def test_a_client_command_imports_no_part_of_the_server(
     up: Cli, task_id: str, folder: Path, arguments: tuple[str, ...]
 ) -> None:
-    named = {"TASK": task_id, "FOLDER": str(folder)}
-    modules = imported(up, *(named.get(argument, argument) for argument in arguments))
+    modules = imported(up, *named(arguments, task_id, folder))
     assert "click" in modules
     assert [name for name in modules if SERVER_PARTS.match(name)] == []
+
+
+def named(arguments: tuple[str, ...], task_id: str, folder: Path) -> list[str]:
+    names = {"TASK": task_id, "FOLDER": str(folder)}
+    return [names.get(argument, argument) for argument in arguments]
+
+
+def test_stop_imports_no_part_of_the_server(alone: Cli) -> None:
+    process = start_up(alone)
+    try:
+        modules = imported(alone, "stop")
+        assert [name for name in modules if SERVER_PARTS.match(name)] == []
+    finally:
+        end_up(alone, process)
+
+
+@pytest.mark.parametrize("arguments", ANSWERS_AT_ONCE, ids=" ".join)
+def test_a_client_command_answers_at_once(
+    up: Cli, task_id: str, folder: Path, arguments: tuple[str, ...]
+) -> None:
+    command = [sys.executable, "-m", "silkmill", *named(arguments, task_id, folder), "--data", str(up.data)]
+    times = [seconds(command) for _ in range(3)]
+    assert min(times) < ANSWER_SECONDS, times
 
 
 def test_reading_a_data_directory_loads_no_part_of_the_worker(alone: Cli, folder: Path) -> None:
