@@ -29,6 +29,8 @@ class WorkProcess:
     async def ask(self, block: bytes) -> bytes:
         """Raises Unavailable when the process has died."""
         try:
+            if self._stdin.is_closing():  # uvloop would raise a RuntimeError, as for a defect
+                raise ConnectionResetError("its input is closed")
             self._stdin.write(_LENGTH.pack(len(block)))
             self._stdin.write(block)
             await self._stdin.drain()
@@ -41,7 +43,8 @@ class WorkProcess:
 @asynccontextmanager
 async def work_process(module: str) -> AsyncIterator[WorkProcess]:
     """`python -m module`, which calls `serve`; gone when the block is left. Raises Unavailable."""
-    command = [sys.executable, "-m", module]
+    # -P: what lies in the folder that the engine was started in is not ours.
+    command = [sys.executable, "-P", "-m", module]
     try:
         process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, limit=_BUFFER_BYTES)
     except OSError as error:

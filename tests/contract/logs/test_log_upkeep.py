@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
+import pytest
 from log_bench import LATER, NOW, REF, LogBench, sample_log
 
-from silkmill.master.logs import LogUpkeep
+from silkmill.domain.errors import Unavailable
+from silkmill.master.logs import LogUpkeep, encoder
 
 LOG, _, _ = sample_log(30_000)
 
@@ -44,3 +49,21 @@ async def test_chunks_stay_for_an_hour_after_the_merge(small_sizes: None, bench:
     task = await bench.task()
     assert (task.history[0].chunks_deleted, task.upkeep_at) == (True, None)
     assert await bench.bucket.names("logs/") == [task.history[0].log_object]
+
+
+async def test_the_packing_process_does_not_outlive_a_merge_that_fails(
+    small_sizes: None, bench: LogBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(name: str, pieces: AsyncIterator[bytes]) -> None:
+        await anext(pieces)
+        started.append(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()[-1])
+        raise Unavailable("bucket", "no space left")
+
+    started: list[str] = []
+    monkeypatch.setattr(encoder, "FEW_BYTES", 0)
+    monkeypatch.setattr(bench.bucket, "put_stream", full)
+    await bench.append_all(LOG, 1700)
+    await bench.close()
+    with pytest.raises(Unavailable, match="no space left"):
+        await bench.keep_up(NOW)
+    assert not Path(f"/proc/{started[0]}").exists()

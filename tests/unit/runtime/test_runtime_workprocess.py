@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from silkmill.domain.errors import Unavailable
 from silkmill.runtime.workprocess import work_process
@@ -56,3 +59,28 @@ async def test_so_is_one_that_does_not_begin() -> None:
     with pytest.raises(Unavailable, match="no_such_module"):
         async with work_process("no_such_module") as process:
             await process.ask(b"x")
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.2])
+def test_one_that_dies_between_two_questions_is_unavailable_too(pause: float) -> None:
+    """In the engine's own event loop, which tells it otherwise than that of the standard library."""
+
+    async def ask_a_dead_one() -> None:
+        async with work_process(MODULE) as process:
+            os.kill(int((await process.ask(b"who")).split()[0]), signal.SIGKILL)
+            await asyncio.sleep(pause)
+            await process.ask(b"x")
+
+    with pytest.raises(Unavailable, match=MODULE):
+        uvloop.run(ask_a_dead_one())
+
+
+async def test_what_lies_in_the_working_directory_is_not_taken_for_a_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spiders = tmp_path / "spiders"
+    spiders.mkdir()
+    (spiders / "struct.py").write_text("raise SystemExit('the wrong one')")
+    monkeypatch.chdir(spiders)
+    async with work_process(MODULE) as process:
+        assert await process.ask(b"abc") == b"cba"

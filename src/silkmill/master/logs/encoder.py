@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -30,8 +30,9 @@ _TIME = slice(0, 30)
 _TAG = slice(31, 38)  # no two tags begin with the same seven bytes
 
 
-async def encode(log: AsyncIterator[tuple[int, bytes]], size: int) -> AsyncIterator[bytes]:
+async def encode(log: AsyncIterator[tuple[int, bytes]], size: int) -> AsyncGenerator[bytes]:
     """The pieces of the object for (offset, bytes of whole frames) of a log of about `size` bytes.
+    Who may not take all of them closes it.
 
     Memory for one block and one filter. Raises Unavailable when the process that works for us has died."""
     async with _packing(size) as pack:

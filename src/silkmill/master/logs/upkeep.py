@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -57,7 +58,8 @@ class LogUpkeep:
         name = f"{log_folder(ref)}merged-{secrets.token_hex(8)}"
         try:
             log = await Log.open(self._store, self._bucket, task, closed.number)
-            await self._bucket.put_stream(name, encode(_blocks(log), log.end))
+            async with aclosing(encode(_blocks(log), log.end)) as pieces:
+                await self._bucket.put_stream(name, pieces)
         except LogDamaged as damage:
             if closed.log_damaged_at is None:
                 _log.error("log.damaged", attempt=str(ref), error=str(damage))
