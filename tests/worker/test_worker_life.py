@@ -204,3 +204,13 @@ async def test_a_data_directory_with_a_long_path_works(tmp_path: Path, master: F
         stored = await ended(master.offer(["true"]))
         assert stored.facts is not None and stored.facts.exit_code == 0
         await worker.drain()
+
+
+async def test_a_refusal_is_repeated_until_it_is_answered(data: Path, master: FakeMaster) -> None:
+    async with WorkerDriver(master, data, max_runners=1):
+        master.fail("refuse", 2)
+        first, second = master.offer(["sleep", "100"]), master.offer(["true"])
+        await wait_until(lambda: master.refused, "a refusal")
+        assert master.refused == [(second.order.ref, "all 1 runners are busy")]
+        master.cancel(first, force=True)
+        await first.ended.wait()

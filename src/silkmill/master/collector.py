@@ -63,12 +63,13 @@ class Collector:
             return None if task.row[1] is not Phase.OFFERED else advance(task, Accept())
 
         task = await self._tasks.opened(ref)
-        if not _is_accepted(task, session):
+        if not _is_accepted(task, ref, session):
             try:
                 task = await self._change(ref, decide)
             except StaleAttempt:  # a claim that was in doubt has not been made, or was withdrawn
                 self._slots.free(ref)
                 raise
+        self._slots.claimed(ref)
         version = await self._versions.get(task.version)
         return _work_order(task, ref, version, version.spiders[task.spider])
 
@@ -79,7 +80,7 @@ class Collector:
             if task.ref != ref:
                 return None
             check_writer(task, ref, session)
-            return advance(task, GiveBack(f"withdrawn: {reason}", self._clock.now()))
+            return self._let_go(task, f"withdrawn: {reason}")
 
         self._slots.refuse(ref, self._clock.boottime())
         await self._change(ref, decide)
@@ -157,12 +158,16 @@ class Collector:
 
         def decide(task: Task) -> Task | None:
             check_writer(task, ref, session)
-            now = self._clock.now()
-            if task.cancel_requested:
-                return advance(task, Cancel(task.cancel_reason or "cancelled", now))
-            return advance(task, GiveBack(reason, now))
+            return self._let_go(task, reason)
 
         await self._change(ref, decide)
+
+    def _let_go(self, task: Task, reason: str) -> Task:
+        """The agent has no process of its attempt; a cancel forbids that it waits for another one."""
+        now = self._clock.now()
+        if task.cancel_requested:
+            return advance(task, Cancel(task.cancel_reason or "cancelled", now))
+        return advance(task, GiveBack(reason, now))
 
     async def _change(self, ref: AttemptRef, decide: Decide) -> Task:
         try:
@@ -178,10 +183,11 @@ class Collector:
             return check_writer(await self._tasks.reread(ref.task_id), ref, session)
 
 
-def _is_accepted(task: Task | None, session: str) -> TypeGuard[Task]:
+def _is_accepted(task: Task | None, ref: AttemptRef, session: str) -> TypeGuard[Task]:
     """By the claim itself, which this process has just committed: see the dispatcher."""
     return (
         task is not None
+        and task.ref == ref
         and task.row == (State.PENDING, Phase.PREPARING)
         and task.attempt is not None
         and task.attempt.session == session

@@ -91,7 +91,7 @@ class Dispatcher:
     async def _place(self, claims: asyncio.TaskGroup) -> None:
         now = self._clock.boottime()
         while now >= self._paused_until and (free := self._workers.slots.free_by_session(now)):
-            if now >= self._reread_at or self._ahead.exhausted:
+            if self._queue_is_unknown or self._ahead.exhausted or now >= self._reread_at:
                 self._reread_at = now + REREAD_SECONDS
                 await self._ahead.read(self._admission)
                 continue
@@ -138,7 +138,7 @@ class Dispatcher:
 
     @property
     def _queue_is_unknown(self) -> bool:
-        return self._reread_at == float("-inf")
+        return self._reread_at == float("-inf") or self._ahead.is_unread
 
     def _doubt(self, ref: AttemptRef, session: str) -> None:
         """A claim may have been committed: its agent is told all the same, and asks until it is answered."""

@@ -37,6 +37,11 @@ class LookAhead:
         return len(self._places)
 
     @property
+    def is_unread(self) -> bool:
+        """It is being read, or that has failed: tasks may be waiting that are not here."""
+        return self._meanwhile is not None
+
+    @property
     def exhausted(self) -> bool:
         """Nothing is left here, though the store has more."""
         return not self._places and self._end is not None

@@ -185,8 +185,10 @@ class Agent:
             self._own(owner, owner.from_offer)
 
     async def _refuse(self, offer: Offer, why: str) -> None:
-        with contextlib.suppress(Unavailable, StaleSession, StaleAttempt):  # an unanswered offer is withdrawn
-            await self._link.refuse(self._session.id, offer.ref, why)
+        """Until it is answered: what was taken for us in advance (the embedded agent is not asked) is in
+        nobody's hands but ours."""
+        with contextlib.suppress(StaleAttempt):
+            await self._session.answered(lambda session: self._link.refuse(session, offer.ref, why))
 
     def _cancel_all(self, orders: tuple[CancelOrder, ...]) -> None:
         for order in orders:

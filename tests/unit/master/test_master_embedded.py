@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from silkmill.adapters.store.memory import MemoryStore
 from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.errors import StaleAttempt, Unavailable
 from silkmill.domain.states import Phase, State
+from silkmill.domain.task import Task
 from silkmill.ports.link import Offer
 from silkmill.runtime import faults
 from support.master_rig import Agent, Rig, repeated
@@ -87,3 +91,73 @@ async def test_a_submit_in_doubt_that_was_stored_runs(rig: Rig, agent: Agent) ->
     doubtful = (await anext(agent.commands)).ref
     order = await repeated(lambda: rig.link.accept(agent.session, doubtful))
     assert (await rig.task(order.ref.task_id)).row == PREPARING
+    assert rig.workers.slots.held() == {doubtful: agent.session}
+
+
+async def test_an_attempt_that_was_let_go_is_not_accepted_any_more(rig: Rig, agent: Agent) -> None:
+    """The next one of the same task and session is another one."""
+    await rig.submit()
+    first = (await anext(agent.commands)).ref
+    await rig.link.give_back(agent.session, first, "for a test")
+    second = await agent.offered()
+    assert (second.task_id, second.number) == (first.task_id, 2)
+    with pytest.raises(StaleAttempt):
+        await rig.link.accept(agent.session, first)
+
+
+async def test_a_cancelled_task_that_is_refused_waits_for_nothing(rig: Rig, agent: Agent) -> None:
+    task = await rig.submit()
+    ref = (await anext(agent.commands)).ref
+    await rig.cancel.request(task.id)
+    await rig.link.refuse(agent.session, ref, "the worker is draining")
+    assert (await rig.task(task.id)).state is State.CANCELLED
+
+
+class SlowStore(MemoryStore):
+    """Answers what the queue was when it was asked, but only when it may; or not at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_answer = asyncio.Event()
+        self.is_away = False
+
+    async def pending_heads(self, limit: int) -> list[Task]:
+        if self.is_away:
+            raise Unavailable("store", "for a test")
+        heads = await super().pending_heads(limit)
+        await self.may_answer.wait()
+        return heads
+
+
+async def backlog_of_one(store: MemoryStore) -> tuple[Rig, Task]:
+    """A master that starts with a waiting task, and one free slot."""
+    before = Rig(store)
+    await before.deploy_spider()
+    early = await before.submit()
+    rig = before.restarted()
+    await Agent(rig, max_runners=1, embedded=True).register()
+    return rig, early
+
+
+async def test_nobody_overtakes_a_queue_that_is_being_read() -> None:
+    store = SlowStore()
+    rig, early = await backlog_of_one(store)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(rig.dispatcher.tick())
+        await asyncio.sleep(0)
+        late = await rig.submit()
+        store.may_answer.set()
+    assert [(await rig.task(task.id)).row for task in (early, late)] == [PREPARING, WAITING]
+
+
+async def test_nor_one_that_could_not_be_read() -> None:
+    store = SlowStore()
+    store.may_answer.set()
+    rig, early = await backlog_of_one(store)
+    store.is_away = True
+    with pytest.raises(ExceptionGroup):
+        await rig.dispatcher.tick()
+    store.is_away = False
+    late = await rig.submit()
+    await rig.dispatcher.tick()
+    assert [(await rig.task(task.id)).row for task in (early, late)] == [PREPARING, WAITING]
