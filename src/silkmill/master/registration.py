@@ -23,7 +23,7 @@ def settle(task: Task, node: Node, held: Held | None, now: datetime, *, rebooted
         return None
     if attempt.phase is Phase.OFFERED:
         return advance(task, GiveBack("withdrawn: its node registered anew", now))
-    if held is not None and held.ref == task.ref and held.phase is not Phase.OFFERED:
+    if held is not None and held.phase is not Phase.OFFERED:
         return advance(task, Adopt(node.session, held.phase, held.pid, held.started_at, node.id))
     # Its directory is made before its process: without one, a process exists only if the record says so.
     verified = rebooted or attempt.phase is Phase.PREPARING

@@ -135,15 +135,15 @@ class Workers:
 
     async def _settle_attempts(self, node: Node, held: tuple[Held, ...], returned: list[Node]) -> list[Task]:
         """`returned`: what this node was before it registered; it brings back their attempts, or not."""
-        by_task = {one.ref.task_id: one for one in held}
+        by_ref = {one.ref: one for one in held}
         boots = {one.id: one.boot_id for one in (node, *returned)}
         now = self._clock.now()
 
         def decide(task: Task) -> Task | None:
-            if task.attempt is None or task.attempt.node not in boots:
+            if task.attempt is None or task.ref is None or task.attempt.node not in boots:
                 return None
             rebooted = boots[task.attempt.node] != node.boot_id
-            return settle(task, node, by_task.get(task.id), now, rebooted=rebooted)
+            return settle(task, node, by_ref.get(task.ref), now, rebooted=rebooted)
 
         of_node = [t for t in await self._store.open_attempts() if t.attempt and t.attempt.node in boots]
         return [await self._tasks.change(task.id, decide) for task in of_node]

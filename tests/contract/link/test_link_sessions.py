@@ -55,6 +55,13 @@ class TestRegister:
         assert (task.attempt.phase, task.attempt.session) == (phase, agent.session)
         assert await agent.log(ref, b"def", 3) == 6
 
+    async def test_an_older_attempt_of_the_same_task_does_not_hide_it(self, rig: Rig, agent: Agent) -> None:
+        older = await agent.running()
+        await rig.link.give_back(agent.session, older, "for a test")
+        ref = await agent.started()
+        registered = await agent.register(agent.held(ref), agent.held(older))
+        assert [kept.ref for kept in registered.kept] == [ref]
+
     async def test_an_adopted_attempt_ends_as_any_other(self, rig: Rig, agent: Agent) -> None:
         ref = await agent.running()
         await agent.register(agent.held(ref))
