@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import select
+import socket
 import urllib.error
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -312,6 +314,19 @@ def test_a_method_that_is_not_there(up: Server, method: str, path: str) -> None:
 
 def test_a_method_that_is_none(up: Server) -> None:
     check_refused(up, ask(up, "ODD", f"{API}/tasks"), 400, stored(up))
+
+
+@pytest.mark.parametrize("line", [b"name: " + b"x" * 1000 + b"\r\n", b"x" * 1000], ids=["many", "one"])
+def test_headers_without_an_end(up: Server, line: bytes) -> None:
+    host, port = up.facts()["url"].removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nfirst: ")
+        sent = 0
+        while not select.select([connection], [], [], 0.001)[0]:
+            sent += connection.send(line)
+            assert sent < MIB, "the server reads on and on"
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 431 ") and b'"remedy"' in answer
 
 
 DOCS = Path(__file__).parents[2] / "docs" / "http.md"

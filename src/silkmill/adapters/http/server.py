@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from http import HTTPStatus
 
 import uvicorn
 from fastapi import FastAPI
@@ -17,6 +18,8 @@ from silkmill.domain.errors import BadInput
 KEEP_ALIVE_SECONDS = 30
 GRACE_SECONDS = 5
 BACKLOG = 512
+HEAD_BYTES = 64 * 1024
+"""Of a request without its body, which has limits of its own. What arrives in one read may be over it."""
 
 
 @asynccontextmanager
@@ -50,12 +53,32 @@ async def serving(
 
 
 class _Protocol(HttpToolsProtocol):
-    """What is no HTTP is refused like everything else: as a problem."""
+    """What is no HTTP, or has no end, is refused like everything else: as a problem."""
+
+    _head_bytes = 0
+    """Received since the last headers or body were complete. httptools would keep any number of them."""
+
+    def data_received(self, data: bytes) -> None:
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+            self._refuse(431, "the headers are too large", f"send at most {HEAD_BYTES // 1024} KiB of them")
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0
+        super().on_body(body)
 
     def send_400_response(self, msg: str) -> None:
-        response = problem(400, msg, remedy="send HTTP/1.1 with a method of docs/http.md")
+        self._refuse(400, msg, "send HTTP/1.1 with a method of docs/http.md")
+
+    def _refuse(self, status: int, detail: str, remedy: str) -> None:
+        response = problem(status, detail, remedy=remedy)
         headers = b"".join(b"%b: %b\r\n" % header for header in response.raw_headers)
-        head = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n" + headers
+        head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nconnection: close\r\n".encode() + headers
         self.transport.write(head + b"\r\n" + bytes(response.body))
         self.transport.close()
 
