@@ -132,6 +132,7 @@ async def test_after_another_boot_nothing_is_shipped(worker: WorkerDriver, maste
     async with WorkerDriver(master, worker.data):
         await ended(stored)
     assert stored.facts is not None and stored.facts.lost_with_worker and stored.facts.verified
+    assert not stored.facts.log_closed, "the record tells how it ended"
     assert (stored.facts.log_size, stored.facts.items_count) == have == (len(stored.log), len(stored.items))
 
 

@@ -73,6 +73,8 @@ class Facts:
     errors: int | None = None
     bad_frames: int = 0
     progress: float | None = None
+    log_closed: bool = True
+    """The log ends with the line that says how the attempt ended."""
     log_size: int = 0
     items_size: int = 0
     items_count: int = 0

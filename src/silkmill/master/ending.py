@@ -21,13 +21,13 @@ def ending(task: Task, facts: Facts, config: SpiderConfig, now: datetime, jitter
     verdict = classify(facts, config.outcome)
     event = decide_end(task, facts, verdict, config.retry, now, jitter)
     if task.state is State.ABNORMAL:
-        return None if isinstance(event, Lose) else _log_closed(advance(task, event))
+        return None if isinstance(event, Lose) else _with_log(advance(task, event), facts)
     return advance(_caught_up(task, facts, now), event)
 
 
-def _log_closed(task: Task) -> Task:
-    """Who finishes a lost attempt has written its closing line."""
-    return with_closed(task, replace(task.history[-1], log_closed=True))
+def _with_log(task: Task, facts: Facts) -> Task:
+    """Who finishes a lost attempt has written its closing line, where something could be written."""
+    return with_closed(task, replace(task.history[-1], log_closed=facts.log_closed))
 
 
 def lost(task: Task, facts: Facts, now: datetime) -> Task:

@@ -106,6 +106,7 @@ class AttemptOwner:
             ended_at=self.held.place.clock.now(),
             started=True,
             lost_with_worker=True,
+            log_closed=False,
             log_size=stored.log_offset,
             items_size=stored.items_offset,
             items_count=stored.items_count,

@@ -45,3 +45,10 @@ async def test_no_other_end_has_one(rig: Rig, agent: Agent) -> None:
     assert await closing(rig, ref) is None
     await agent.finish(ref, exit_code=1)
     assert await closing(rig, ref) is None
+
+
+async def test_a_node_of_another_boot_could_not_write_it(rig: Rig, agent: Agent) -> None:
+    ref = await agent.running()
+    await agent.register(agent.held(ref, Phase.COMPLETING))
+    await agent.finish(ref, exit_code=None, lost_with_worker=True, log_closed=False)
+    assert await closing(rig, ref) == b"lost: its worker died\n"
