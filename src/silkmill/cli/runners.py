@@ -41,23 +41,23 @@ def living_runners(data: Path) -> list[LivingRunner]:
 
 def kill_runners(data: Path) -> list[LivingRunner]:
     """Kill each living runner of the data directory with its spider's tree; answers with what they were."""
-    killed = living_runners(data)
-    for runner in killed:
-        _kill_tree(runner.pid, runner.start_time)
-    return killed
+    return [runner for runner in living_runners(data) if _kill_tree(runner.pid, runner.start_time)]
 
 
 def _task_of(attempt_directory: str) -> str:
     return Path(attempt_directory).name.rpartition(".")[0]
 
 
-def _kill_tree(runner: int, since: int) -> None:
+def _kill_tree(runner: int, since: int) -> bool:
     """The runner is held still first: it must not record an outcome that its spider did not come to, and as a
-    subreaper it keeps every process of the tree below it until the last one is dead."""
+    subreaper it keeps every process of the tree below it until the last one is dead. False: it has ended by
+    itself, while another one was killed."""
+    if start_time(runner) != since:
+        return False
     os.kill(runner, signal.SIGSTOP)
     deadline = time.monotonic() + KILL_SECONDS
     while (left := descendants(runner)) and time.monotonic() < deadline:
         for pid, started in left.items():
             kill_process(pid, started)
         time.sleep(0.01)
-    kill_process(runner, since)
+    return kill_process(runner, since)

@@ -10,6 +10,7 @@ from silkmill.domain.errors import EngineLeaves
 from silkmill.domain.states import State
 from silkmill.domain.task import Task
 from silkmill.ports.store import Store
+from silkmill.runtime.loop import in_turns
 
 
 class Admission(Protocol):
@@ -83,7 +84,7 @@ class OnlyGiven:
         return task.id in self._open
 
     async def pending_heads(self, limit: int) -> list[Task]:
-        found = [await self._store.task(task_id) for task_id in self.open]
+        found = [await self._store.task(task_id) async for task_id in in_turns(self.open)]
         waiting = [task for task in found if task and task.state is State.PENDING and task.attempt is None]
         return sorted(waiting, key=lambda task: (task.priority, task.order, task.id))[:limit]
 
@@ -91,7 +92,7 @@ class OnlyGiven:
         """Close the door if all tasks have ended and none is on its way in; says whether it is closed.
 
         Raises Unavailable."""
-        for task_id in self.open:
+        async for task_id in in_turns(self.open):
             task = await self._store.task(task_id)
             if self._entering:  # what is not stored yet may be about to be
                 return False

@@ -91,3 +91,23 @@ async def test_the_door_stays_open_for_a_submission_on_its_way(before: Rig, run:
     _, ids = await coming
     assert not await run.given.close_when_done()
     assert run.given.open == ids
+
+
+async def test_looking_at_many_tasks_leaves_others_their_turns() -> None:
+    given = OnlyGiven(MemoryStore())
+    given.admit(f"task-{number}" for number in range(2000))
+    others = asyncio.create_task(_count_turns())
+    await asyncio.sleep(0)
+    await given.pending_heads(10)
+    assert await given.close_when_done()
+    others.cancel()
+    assert len(_turns) >= 20
+
+
+_turns: list[None] = []
+
+
+async def _count_turns() -> None:
+    while True:
+        _turns.append(None)
+        await asyncio.sleep(0)
