@@ -6,11 +6,18 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 from tests.engine.conftest import Deploy, Run
 from tests.engine.server import Server, marked, wait_for
 
 ONCE = "[retry]\nmax_attempts = 1\n"
 FOR_EVER = "import time\nprint('began', flush=True)\nwhile True: time.sleep(0.05)\n"
+ITEMS_FOR_EVER = """
+import itertools, time
+for number in itertools.count():
+    print('{"type":"INSERT_DATA","payload":{"n":%d}}' % number, flush=True)
+    time.sleep(0.02)
+"""
 REFUSED = """
 import urllib.request
 try:
@@ -79,11 +86,18 @@ def test_a_connection_error_that_is_only_logged_is_not(run: Run) -> None:
     assert "ValueError: no price on the page" in task["reason"]
 
 
-def test_the_runtime_limit(run: Run) -> None:
-    task = run(FOR_EVER, '[limits]\nruntime = "1s"\n')
+@pytest.mark.parametrize(
+    ("script", "limit", "value"),
+    [(FOR_EVER, "runtime", '"1s"'), (FOR_EVER, "stall", '"1s"'), (ITEMS_FOR_EVER, "items", "5")],
+    ids=["runtime", "stall", "items"],
+)
+def test_a_limit(run: Run, server: Server, tmp_path: Path, script: str, limit: str, value: str) -> None:
+    task = run(script, f"[limits]\n{limit} = {value}\n", env={"MARK": str(tmp_path)})
     assert task["state"] == "error" and task["error_class"] == "limit"
-    assert "runtime limit" in task["reason"]
-    assert task["attempts"][0]["outcome"] == "limit"
+    assert f"{limit} limit" in task["reason"]
+    assert [attempt["outcome"] for attempt in task["attempts"]] == ["limit"]
+    assert not marked(f"MARK={tmp_path}\0")
+    assert server.items(task["id"])[:5] == [{"n": n} for n in range(5 if limit == "items" else 0)]
 
 
 def test_a_kill_from_outside_is_a_signal_and_no_cancel(

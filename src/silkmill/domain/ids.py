@@ -18,7 +18,7 @@ def uuid7(at: datetime, bits: bytes) -> str:
 
 
 def task_id_in_group(at: datetime, group: str, index: int) -> str:
-    """The id of line `index` of a submission; the same for every repeat (PROTOCOL, Submissions)."""
+    """The id of line `index` of a submission; the same for every repeat."""
     return uuid7(at, hashlib.sha256(f"{group}#{index}".encode()).digest())
 
 

@@ -30,7 +30,7 @@ from silkmill.domain.states import TRANSITIONS, Phase, Row, State
 
 MAX_HISTORY = 100
 SMALL_LOG_BYTES = 256 * 1024
-"""A log that ends below this stays in the store and never becomes an object (DESIGN section 5)."""
+"""A log that ends below this stays in the store and never becomes an object."""
 CHUNK_GRACE = timedelta(hours=1)
 """Chunks of a merged log are kept so long for readers that have begun."""
 DAMAGE_RETRY = timedelta(days=1)

@@ -26,7 +26,7 @@ from silkmill.runtime.loop import in_turns
 
 TICK_SECONDS = 600.0
 KEPT = timedelta(hours=24)
-"""How long a key stands for its submission (CONTRACT, HTTP)."""
+"""How long a key stands for its submission."""
 ORPHANED = KEPT + timedelta(hours=1)
 """An object this old without a record is not waiting for one: its submitter was cut short."""
 LINES_PER_INSERT = 1_000

@@ -27,7 +27,7 @@ class DataDirectoryBusy(SilkmillError):
 
 
 class DataDirectory:
-    """Names of CONTRACT, made on demand. Private to its user: 0700."""
+    """The names in the data directory (docs/architecture.md), made on demand. Private to its user: 0700."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()

@@ -14,7 +14,7 @@ HEAVY = ("attempts", "traceback")
 
 
 def task_view(task: Task, now: datetime) -> dict[str, Any]:
-    """The fields of CONTRACT, `show --json`. What is not known is null.
+    """The fields of docs/http.md, which `show --json` prints. What is not known is null.
 
     What each attempt has once is of the latest one, so that start, run time and end belong together."""
     positions, statistics = latest_positions(task), _statistics(task)
