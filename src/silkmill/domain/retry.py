@@ -29,7 +29,8 @@ def decide_end(
     """The closing event of the open attempt, whose outcome is `verdict`.
 
     `jitter` is a random number in [0, 1). A true outcome stands even when a cancel came too late; only a new
-    attempt is forbidden by it. A cancel whose processes are not proven dead is a LOSE, which closes nothing."""
+    attempt is forbidden by it. A cancel whose processes are not proven dead is a LOSE, which closes
+    nothing."""
     if verdict.error_class is None:
         return Finish(verdict, now)
     if verdict.error_class == ErrorClass.CANCELLED:
