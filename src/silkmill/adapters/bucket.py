@@ -8,8 +8,8 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import obstore
@@ -111,7 +111,7 @@ class LocalBucket(ObjectBucket):
         try:
             with _disk_errors(), open(staged, "xb", buffering=0) as file:
                 await _write_pieces(file.fileno(), pieces)
-                await asyncio.to_thread(self._publish, file.fileno(), staged, name)
+                await _in_thread(self._publish, file.fileno(), staged, name)
         finally:
             staged.unlink(missing_ok=True)
 
@@ -194,7 +194,19 @@ def _unavailable(error: Exception) -> Unavailable:
 
 async def _write_pieces(descriptor: int, pieces: AsyncIterator[bytes]) -> None:
     async for piece in pieces:
-        await asyncio.to_thread(_write_all, descriptor, piece)
+        await _in_thread(_write_all, descriptor, piece)
+
+
+async def _in_thread(work: Callable[..., None], *arguments: object) -> None:
+    """Lets it end even when the caller is cancelled, who then closes the file: the number of its descriptor
+    may be another file's at once."""
+    running = asyncio.get_running_loop().run_in_executor(None, work, *arguments)
+    try:
+        await asyncio.shield(running)
+    finally:
+        while not running.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([running])
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

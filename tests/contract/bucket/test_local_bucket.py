@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import subprocess
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -143,3 +144,32 @@ async def test_a_path_of_200_characters(tmp_path: Path) -> None:
     bucket = LocalBucket(deep)
     await bucket.put("logs/t/1", b"x")
     assert (deep / "logs" / "t" / "1").read_bytes() == b"x"
+
+
+async def test_a_put_that_is_cancelled_writes_into_no_other_file(
+    bucket: LocalBucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread is about to write; closing the file would give its number to the next one that is opened."""
+    about_to, may = threading.Event(), threading.Event()
+    write_all = bucket_module._write_all
+
+    def write_late(descriptor: int, data: bytes) -> None:
+        about_to.set()
+        may.wait(10)
+        write_all(descriptor, data)
+
+    monkeypatch.setattr(bucket_module, "_write_all", write_late)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"of an object"
+
+    put = asyncio.create_task(bucket.put_stream("a/b", pieces()))
+    await asyncio.to_thread(about_to.wait, 10)
+    put.cancel()
+    await asyncio.wait([put], timeout=0.05)
+    with open(tmp_path / "other", "xb"):
+        may.set()
+        with pytest.raises(asyncio.CancelledError):
+            await put
+    assert (tmp_path / "other").read_bytes() == b""
+    assert list((tmp_path / "bucket" / ".staging").iterdir()) == []
