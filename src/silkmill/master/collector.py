@@ -9,13 +9,13 @@ from typing import Protocol, TypeGuard
 
 from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.errors import Incomplete, NotFound, SilkmillError, StaleAttempt
-from silkmill.domain.events import Accept, Cancel, Exit, GiveBack, Start
+from silkmill.domain.events import Accept, Exit, Start
 from silkmill.domain.outcome import Facts
 from silkmill.domain.spider import SpiderConfig, render_command, resolve_params
 from silkmill.domain.states import Phase, State
 from silkmill.domain.task import Task, advance, check_writer
 from silkmill.domain.version import Version
-from silkmill.master.ending import ending, lost, shows_end
+from silkmill.master.ending import ending, let_go, lost, shows_end
 from silkmill.master.feed import Feed, ItemsGrew, LogGrew
 from silkmill.master.outages import Outages
 from silkmill.master.slots import Slots
@@ -80,7 +80,7 @@ class Collector:
             if task.ref != ref:
                 return None
             check_writer(task, ref, session)
-            return self._let_go(task, f"withdrawn: {reason}")
+            return let_go(task, f"withdrawn: {reason}", self._clock.now())
 
         self._slots.refuse(ref, self._clock.boottime())
         await self._change(ref, decide)
@@ -158,16 +158,9 @@ class Collector:
 
         def decide(task: Task) -> Task | None:
             check_writer(task, ref, session)
-            return self._let_go(task, reason)
+            return let_go(task, reason, self._clock.now())
 
         await self._change(ref, decide)
-
-    def _let_go(self, task: Task, reason: str) -> Task:
-        """The agent has no process of its attempt; a cancel forbids that it waits for another one."""
-        now = self._clock.now()
-        if task.cancel_requested:
-            return advance(task, Cancel(task.cancel_reason or "cancelled", now))
-        return advance(task, GiveBack(reason, now))
 
     async def _change(self, ref: AttemptRef, decide: Decide) -> Task:
         try:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 from typing import NoReturn
 
 from silkmill.domain.attempt import AttemptRef
-from silkmill.domain.errors import Conflict, Unavailable
+from silkmill.domain.errors import Conflict, NotFound, Unavailable
 from silkmill.domain.events import Accept, Assign
 from silkmill.domain.task import Task, advance
 from silkmill.master.admission import Admission
+from silkmill.master.ending import let_go
 from silkmill.master.feed import Feed, Hint, Resync, TaskChanged
 from silkmill.master.lookahead import LookAhead
 from silkmill.master.tasks import Tasks
@@ -40,6 +42,7 @@ class Dispatcher:
         self._admission, self._tasks, self._workers, self._clock = admission, tasks, workers, clock
         self._ahead = LookAhead()
         self._reread_at = self._paused_until = float("-inf")
+        self._claims: set[asyncio.Task[None]] = set()
         self.wake = asyncio.Event()
         feed.watch(self._notice)
         workers.slots.watch(self.wake.set)
@@ -47,7 +50,11 @@ class Dispatcher:
     async def run(self) -> NoReturn:
         """Place tasks until cancelled. A slot that frees while claims are under way is used at once."""
         async with asyncio.TaskGroup() as claims:
-            await every(LOOK_SECONDS, lambda: self._place(claims), wake=self.wake)
+            try:
+                await every(LOOK_SECONDS, lambda: self._place(claims), wake=self.wake)
+            finally:  # a claim that nobody waits for would be committed all the same
+                while self._claims:
+                    await asyncio.wait(self._claims)
 
     async def tick(self) -> None:
         """Place what fits now; returns when the claims are done."""
@@ -103,7 +110,9 @@ class Dispatcher:
                 # The queue was read before that was committed, or it is in doubt.
                 self._reread_at = min(self._reread_at, now + PAUSE_SECONDS)
                 continue
-            claims.create_task(self._claim(task, *self._claimed(task, session), session))
+            claim = claims.create_task(self._claim(task, *self._claimed(task, session), session))
+            self._claims.add(claim)
+            claim.add_done_callback(self._claims.discard)
 
     async def _claim(self, task: Task, claimed: Task, ref: AttemptRef, session: str) -> None:
         try:
@@ -118,7 +127,22 @@ class Dispatcher:
     async def _offer(self, ref: AttemptRef, session: str) -> None:
         self._workers.slots.claimed(ref)
         await faults.point("dispatcher.after_claim")
-        self._workers.push(session, Offer(ref))
+        if self.draining:
+            await self._take_back(ref)
+        else:
+            self._workers.push(session, Offer(ref))
+
+    async def _take_back(self, ref: AttemptRef) -> None:
+        """The drain came while the claim was under way: its agent may have left. If the store is away, the
+        next engine gives it back."""
+
+        def decide(task: Task) -> Task | None:
+            if task.ref != ref:
+                return None
+            return let_go(task, "withdrawn: the engine is draining", self._clock.now())
+
+        with suppress(Unavailable, NotFound):
+            await self._tasks.change(ref.task_id, decide)
 
     def _session_at_once(self) -> str | None:
         """The embedded session, if it has a free slot that no waiting task could take."""

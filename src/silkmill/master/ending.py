@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from silkmill.domain.attempt import AttemptRef
-from silkmill.domain.events import Exit, Lose, Start
+from silkmill.domain.events import Cancel, Exit, GiveBack, Lose, Start
 from silkmill.domain.outcome import CANCEL_NOT_VERIFIED, Facts, classify
 from silkmill.domain.retry import decide_end
 from silkmill.domain.spider import SpiderConfig
@@ -28,6 +28,15 @@ def ending(task: Task, facts: Facts, config: SpiderConfig, now: datetime, jitter
 def _with_log(task: Task, facts: Facts) -> Task:
     """Who finishes a lost attempt has written its closing line, where something could be written."""
     return with_closed(task, replace(task.history[-1], log_closed=facts.log_closed))
+
+
+def let_go(task: Task, reason: str, now: datetime) -> Task:
+    """The task after its open attempt, which has no process and counts for nothing.
+
+    A cancel forbids that it waits for another one."""
+    if task.cancel_requested:
+        return advance(task, Cancel(task.cancel_reason or "cancelled", now))
+    return advance(task, GiveBack(reason, now))
 
 
 def lost(task: Task, facts: Facts, now: datetime) -> Task:

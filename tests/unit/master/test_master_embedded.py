@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.helpers import wait_until_async
 
 from silkmill.adapters.store.memory import MemoryStore
 from silkmill.domain.attempt import AttemptRef
@@ -71,6 +72,33 @@ async def test_nothing_is_placed_any_more_in_a_drain(rig: Rig, agent: Agent) -> 
     assert (await rig.task(task.id)).row == WAITING
 
 
+async def test_what_is_under_way_when_a_drain_begins_is_given_back(rig: Rig, agent: Agent) -> None:
+    """Nobody may be left to take it."""
+    faults.arm("store.after_commit=pause:0.05*2")
+    submit = asyncio.create_task(rig.submit())
+    await asyncio.sleep(0)
+    rig.dispatcher.drain()
+    task = await rig.task((await submit).id)
+    assert (task.row, task.counted_attempts, task.lost_attempts) == (WAITING, 0, 0)
+    assert [closed.outcome for closed in task.history] == ["given_back"]
+
+
+async def test_so_is_a_claim_that_its_dispatcher_does_not_outlive(rig: Rig, agent: Agent) -> None:
+    async def claiming() -> bool:
+        return rig.workers.slots.is_claiming(AttemptRef(task_id, 1))
+
+    _, (task_id,) = await rig.intake.submit_group([rig.line()], None, b"body")
+    faults.arm("store.after_commit=pause:0.2")
+    dispatching = asyncio.create_task(rig.dispatcher.run())
+    await wait_until_async(claiming)
+    rig.dispatcher.drain()
+    dispatching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await dispatching
+    task = await rig.task(task_id)
+    assert (task.row, [closed.outcome for closed in task.history]) == (WAITING, ["given_back"])
+
+
 async def test_a_submit_that_the_store_refuses_leaves_nothing(rig: Rig, agent: Agent) -> None:
     faults.arm("store.before_commit=error*2")
     with pytest.raises(Unavailable):
@@ -134,6 +162,7 @@ async def backlog_of_one(store: MemoryStore) -> tuple[Rig, Task]:
     before = Rig(store)
     await before.deploy_spider()
     early = await before.submit()
+    before.clock.pass_time(1)
     rig = before.restarted()
     await Agent(rig, max_runners=1, embedded=True).register()
     return rig, early
