@@ -116,6 +116,8 @@ def test_after_another_boot_nothing_of_the_files_counts(tmp_path: Path) -> None:
         assert outcomes(task) == [("lost", "system"), ("exit", None)]
         lost = Evidence(server.data).task(task_id).history[0]
         assert (lost["items_count"], lost["log_offset"]) == (known.items_count, known.log_offset)
+        frames = server.call("GET", f"/tasks/{task_id}/log?attempt=1", raw=True).splitlines()
+        assert b" system F lost: " in frames[-1], f"no closing line, which the record knows: {frames[-1]!r}"
 
 
 def other_boot(path: Path) -> None:
