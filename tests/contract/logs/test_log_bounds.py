@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import random
 import resource
+import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from log_bench import LATER, NOW, REF, SESSION, CountingBucket, LogBench, counted_lines
+from tests.faults.staging import high_water_mark
 
 from silkmill.adapters.bucket import LocalBucket
+from silkmill.master.logs.merged import BLOCK_BYTES
 from silkmill.protocol.logframe import frame_line
+from silkmill.runtime.workprocess import work_process
 
 MIB = 1024 * 1024
 BOUND = 2 * MIB
@@ -96,3 +103,42 @@ async def _check_ends_and_pages(log: LongLog) -> None:
         assert MIB - 64 * 1024 <= len(page.data) <= MIB
         assert page.data.endswith(b"\n")
         assert log.bucket.read <= BOUND, f"a page read {log.bucket.read} bytes"
+
+
+def lines_of_a_crawl() -> Iterator[bytes]:
+    chance = random.Random(1)
+    while True:
+        yield b"GET /page/%06x answered 200, %d items" % (chance.getrandbits(24), chance.randrange(100))
+
+
+def a_line_without_end() -> Iterator[bytes]:
+    chance = random.Random(1)
+    while True:
+        yield chance.randbytes(64 * 1024).replace(b"\n", b"\0")
+
+
+@pytest.mark.parametrize("texts", [lines_of_a_crawl, a_line_without_end])
+async def test_packing_takes_little_memory(texts: Callable[[], Iterator[bytes]]) -> None:
+    """It is done by a process of its own, whose growth nothing else would show."""
+    async with work_process("silkmill.master.logs.encoder_process") as process:
+        (pid,) = map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+        await process.ask(struct.pack("<Q", 0) + RARE)
+        before, offset = high_water_mark(pid), len(RARE)
+        for block in blocks(texts()):
+            await process.ask(struct.pack("<Q", offset) + block)
+            offset += len(block)
+            if offset > 24 * MIB:
+                break
+        await process.ask(b"")
+        grown = high_water_mark(pid) - before
+        assert grown < 32 * MIB, f"{grown / MIB:.1f} MiB"
+
+
+def blocks(texts: Iterator[bytes]) -> Iterator[bytes]:
+    """Whole frames, about as many bytes as a merge takes at once."""
+    block = b""
+    for text in texts:
+        block += frame_line(b"stdout", text, 1_700_000_000_000_000_000)
+        if len(block) >= BLOCK_BYTES:
+            yield block
+            block = b""
