@@ -138,6 +138,8 @@ async def test_a_long_record_is_a_batch_of_its_own(tmp_path: Path, receiver: Rec
     await run(shipper)
     assert receiver.records == records
     assert [batch.first_ordinal for batch in receiver.batches if batch.records[0] == records[1]] == [1]
+    if size + 1 > BATCH_BYTES:
+        assert [batch.records for batch in receiver.batches if records[1] in batch.records] == [[records[1]]]
 
 
 async def test_first_bytes_go_at_once_and_then_in_batches(tmp_path: Path, receiver: Receiver) -> None:
