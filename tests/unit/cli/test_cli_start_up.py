@@ -19,9 +19,8 @@ SERVER_PARTS = re.compile(
 )
 WORKER_PARTS = re.compile(r"(pydantic_settings|silkmill\.(worker|settings|runner))\b")
 BARE_RATIO = 20
-"""Measured: 7. A client command imports click and http.client, nothing of the engine."""
-ANSWER_SECONDS = 0.4
-"""Well under half a second."""
+"""Measured: 7 for `ps`; 40 would be half a second. A client command imports click and http.client, nothing of
+the engine."""
 ANSWERS_AT_ONCE = [
     ("ps",),
     ("show", "TASK"),
@@ -79,12 +78,13 @@ def test_stop_imports_no_part_of_the_server(alone: Cli) -> None:
 
 
 @pytest.mark.parametrize("arguments", ANSWERS_AT_ONCE, ids=" ".join)
-def test_a_client_command_answers_at_once(
+def test_a_client_command_answers_within_a_multiple_of_a_bare_interpreter(
     up: Cli, task_id: str, folder: Path, arguments: tuple[str, ...]
 ) -> None:
+    bare = [sys.executable, "-c", "pass"]
     command = [sys.executable, "-m", "silkmill", *named(arguments, task_id, folder), "--data", str(up.data)]
-    times = [seconds(command) for _ in range(3)]
-    assert min(times) < ANSWER_SECONDS, times
+    times = [(seconds(bare), seconds(command)) for _ in range(5)]
+    assert min(ours for _, ours in times) < BARE_RATIO * min(bare for bare, _ in times), times
 
 
 def test_reading_a_data_directory_loads_no_part_of_the_worker(alone: Cli, folder: Path) -> None:
@@ -93,13 +93,6 @@ def test_reading_a_data_directory_loads_no_part_of_the_worker(alone: Cli, folder
         modules = imported(alone, *arguments)
         assert "silkmill.compose" in modules
         assert [name for name in modules if WORKER_PARTS.match(name)] == []
-
-
-def test_ps_starts_within_a_multiple_of_a_bare_interpreter(up: Cli, task_id: str) -> None:
-    bare = [sys.executable, "-c", "pass"]
-    ps = [sys.executable, "-m", "silkmill", "ps", "--data", str(up.data)]
-    times = [(seconds(bare), seconds(ps)) for _ in range(7)]
-    assert min(ps for _, ps in times) < BARE_RATIO * min(bare for bare, _ in times), times
 
 
 def seconds(command: list[str]) -> float:
