@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from silkmill.domain.errors import Unavailable
 from silkmill.domain.task import Task
 from silkmill.ports.clock import Clock
 from silkmill.ports.store import Store
@@ -27,7 +28,13 @@ class Upkeep:
         self._store, self._logs, self._clock = store, logs, clock
 
     async def tick(self) -> None:
-        """Raises Unavailable."""
+        """One log that cannot be kept now does not hold up those behind it. Raises Unavailable in the end."""
         now = self._clock.now()
+        failure: Unavailable | None = None
         for task in await self._store.due_upkeep(now, TASKS_AT_ONCE):
-            await self._logs.upkeep(task, now)
+            try:
+                await self._logs.upkeep(task, now)
+            except Unavailable as error:
+                failure = error
+        if failure is not None:
+            raise failure
