@@ -10,12 +10,23 @@ READ_BYTES = 256 * 1024  # one read; fits the processor's cache better than the 
 
 
 class Pipes:
-    """Both ends at first; after `close_child_ends` only ours. An end is -1 once it is closed."""
+    """Both ends at first; after `close_child_ends` only ours. An end is -1 while it is not open.
+
+    Making them raises OSError when there are no descriptors left, and leaves none open then."""
 
     def __init__(self, with_stdin: bool) -> None:
+        self.stdin = self.stdout = self.stderr = -1
+        self._child_stdin = self._child_stdout = self._child_stderr = -1
+        try:
+            self._open(with_stdin)
+        except OSError:
+            self.close()
+            self.close_child_ends()
+            raise
+
+    def _open(self, with_stdin: bool) -> None:
         self.stdout, self._child_stdout = _output_pipe()
         self.stderr, self._child_stderr = _output_pipe()
-        self.stdin = -1
         if with_stdin:
             self._child_stdin, self.stdin = os.pipe2(os.O_CLOEXEC)
             os.set_blocking(self.stdin, False)
@@ -27,8 +38,7 @@ class Pipes:
         return self._child_stdin, self._child_stdout, self._child_stderr
 
     def close_child_ends(self) -> None:
-        for descriptor in self.child_ends:
-            os.close(descriptor)
+        _close(self.child_ends)
 
     def tell(self, message: bytes) -> None:
         """Write to the spider's stdin if there is room; who does not read or is gone gets nothing."""
@@ -46,9 +56,7 @@ class Pipes:
         os.close(descriptor)
 
     def close(self) -> None:
-        for descriptor in (self.stdin, self.stdout, self.stderr):
-            if descriptor >= 0:
-                os.close(descriptor)
+        _close((self.stdin, self.stdout, self.stderr))
         self.stdin = self.stdout = self.stderr = -1
 
 
@@ -68,3 +76,9 @@ def _output_pipe() -> tuple[int, int]:
     except OSError:  # over the user's share of pipe memory: the usual 64 KiB will do
         return reader, writer
     return reader, writer
+
+
+def _close(descriptors: tuple[int, ...]) -> None:
+    for descriptor in descriptors:
+        if descriptor >= 0:
+            os.close(descriptor)
