@@ -28,6 +28,9 @@ REREAD_SECONDS = 5.0
 """The queue is read anew after so long: another process may have changed it."""
 PAUSE_SECONDS = 0.5
 """After a claim that the store did not take."""
+HEAD_START_TURNS = 4
+"""Of the event loop, in which the embedded agent prepares and starts a new task before the answer to its
+submitter is made: that takes about as long, and the start is what is waited for."""
 
 
 class Dispatcher:
@@ -76,6 +79,8 @@ class Dispatcher:
             self._doubt(ref, session)
             raise
         await self._offer(ref, session)
+        for _ in range(HEAD_START_TURNS):
+            await asyncio.sleep(0)
         return claimed
 
     def drain(self) -> None:
