@@ -78,7 +78,9 @@ def holdings(server: Server) -> dict[str, Any]:
         "attempts": [path.name for path in (server.data / "attempts").iterdir()],
         "objects": sum(path.is_file() for path in objects(server.data)),
         "files": sorted(other_files(server.data)),
-        "files of released attempts": sum(path.is_file() for path in (server.data / SPARES).rglob("*")),
+        "bytes of released attempts": sum(
+            path.stat().st_size for path in (server.data / SPARES).rglob("*") if path.is_file()
+        ),
     }
 
 

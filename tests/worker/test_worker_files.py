@@ -238,7 +238,7 @@ async def test_a_released_directory_serves_the_next_attempt_empty(tmp_path: Path
     directories = AttemptDirectories(tmp_path / "attempts", tmp_path / "released")
     first, second = directories.folder / "a.1", directories.folder / "b.1"
     directories.make(first)
-    (first / "log.0").write_bytes(b"x")
+    (first / "log.8").write_bytes(b"x")
     (first / "work" / "sub").mkdir()
     (first / "work" / "sub" / "file").write_bytes(b"x")
     (first / "work" / "link").symlink_to("/etc")
@@ -251,6 +251,41 @@ async def test_a_released_directory_serves_the_next_attempt_empty(tmp_path: Path
     assert [path.name for path in second.rglob("*")] == ["work"]
     await directories.close()
     assert Path("/etc").is_dir()
+
+
+async def test_the_files_of_the_engine_serve_the_next_attempt_empty(tmp_path: Path) -> None:
+    directories = AttemptDirectories(tmp_path / "attempts", tmp_path / "released")
+    first, second = directories.folder / "a.1", directories.folder / "b.1"
+    directories.make(first)
+    inodes = set()
+    for name in ("spec.json", "outcome.json", "log.0", "items.0"):
+        os.close(os.open(first / name, os.O_WRONLY | os.O_CREAT, 0o600))
+        (first / name).write_bytes(b"secret")
+        inodes.add((first / name).stat().st_ino)
+    directories.release(first)
+    await directories.tick()
+    directories.make(second)
+    spares = sorted(path for path in second.iterdir() if path.name != "work")
+    assert [path.name for path in spares] == ["spare.log", "spare.outcome", "spare.spec"]
+    assert all(path.stat().st_size == 0 and path.stat().st_ino in inodes for path in spares)
+
+
+async def test_what_a_spider_put_in_their_place_does_not(tmp_path: Path) -> None:
+    directories = AttemptDirectories(tmp_path / "attempts", tmp_path / "released")
+    first, second = directories.folder / "a.1", directories.folder / "b.1"
+    directories.make(first)
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"kept")
+    victim.chmod(0o600)
+    (first / "spec.json").symlink_to(victim)
+    (first / "outcome.json").hardlink_to(victim)
+    (first / "log.0").write_bytes(b"x")
+    (first / "log.0").chmod(0o666)
+    directories.release(first)
+    await directories.tick()
+    directories.make(second)
+    assert [path.name for path in second.iterdir()] == ["work"]
+    assert victim.read_bytes() == b"kept"
 
 
 async def test_a_directory_a_spider_has_changed_is_not_used_again(tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ SPEC_FILE = "spec.json"
 STATUS_FILE = "status.json"
 OUTCOME_FILE = "outcome.json"
 WORK_DIRECTORY = "work"
+SPARE_PREFIX = "spare."
 
 
 def _parse_integer(text: str) -> int | str:
@@ -176,8 +177,20 @@ def read_json(path: str) -> Any | None:
     return _decoder.decode(data.decode())
 
 
+def take_spare(directory: str, kind: str, path: str) -> None:
+    """Give `path` to an empty file that the attempt before left in this directory, if it left one.
+
+    After thousands of deletions a file system looks long for the inode of a new file."""
+    try:
+        os.rename(os.path.join(directory, SPARE_PREFIX + kind), path)
+    except OSError:
+        return  # whoever opens it makes it
+
+
 def write_spec(directory: str, spec: Spec) -> None:
-    write_json(os.path.join(directory, SPEC_FILE), spec)
+    path = os.path.join(directory, SPEC_FILE)
+    take_spare(directory, "spec", f"{path}.new")
+    write_json(path, spec)
 
 
 def read_spec(directory: str) -> Spec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from silkmill.protocol.attemptdir import OUTCOME_FILE, encode
+from silkmill.protocol.attemptdir import OUTCOME_FILE, encode, take_spare
 
 TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ class OutcomeFile:
 
     def __init__(self, directory: str) -> None:
         self._path = os.path.join(directory, OUTCOME_FILE)
+        take_spare(directory, "outcome", f"{self._path}.new")
         self._descriptor = os.open(f"{self._path}.new", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.posix_fallocate(self._descriptor, 0, _RESERVED_BYTES)

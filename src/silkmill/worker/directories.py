@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from silkmill.domain.attempt import AttemptRef
-from silkmill.protocol.attemptdir import WORK_DIRECTORY
+from silkmill.protocol.attemptdir import OUTCOME_FILE, SPARE_PREFIX, SPEC_FILE, WORK_DIRECTORY
 
 _KEPT = "kept"  # an empty file; its age is how long the directory has been kept
 _SPARES = 16
+_LEFT = frozenset({WORK_DIRECTORY})
+_SPARE_FILES = {"spec": SPEC_FILE, "outcome": OUTCOME_FILE, "log": "log.0"}
 
 
 class AttemptDirectories:
@@ -113,16 +115,38 @@ def _empty_again(directory: str) -> bool:
         status = os.lstat(work)
         if status.st_mode != stat.S_IFDIR | stat.S_IRWXU or status.st_uid != os.getuid():
             return False
-        _empty(work, keep="")
-        _empty(directory, keep=WORK_DIRECTORY)
+        _empty(work, keep=frozenset())
+        _empty(
+            directory, keep=_LEFT | {SPARE_PREFIX + kind for kind in _SPARE_FILES if _spare(directory, kind)}
+        )
     except OSError:
         return False
     return True
 
 
-def _empty(path: str, *, keep: str) -> None:
+def _spare(directory: str, kind: str) -> bool:
+    """Keep a file of the engine, emptied, for the next attempt: see attemptdir.take_spare.
+
+    Not one that a spider has put in its place."""
+    path, spare = f"{directory}/{_SPARE_FILES[kind]}", f"{directory}/{SPARE_PREFIX}{kind}"
+    try:
+        if not _is_own_file(path):
+            return False
+        os.truncate(path, 0)
+        os.rename(path, spare)  # noqa: PTH104
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _is_own_file(path: str) -> bool:
+    status = os.lstat(path)
+    return status.st_mode == stat.S_IFREG | 0o600 and status.st_nlink == 1 and status.st_uid == os.getuid()
+
+
+def _empty(path: str, *, keep: frozenset[str]) -> None:
     with os.scandir(path) as entries:
-        found = [entry for entry in entries if entry.name != keep]
+        found = [entry for entry in entries if entry.name not in keep]
     for entry in found:
         if entry.is_dir(follow_symlinks=False):
             _remove(entry.path)
