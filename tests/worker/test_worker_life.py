@@ -185,8 +185,10 @@ async def test_many_tasks_leave_nothing_behind(worker: WorkerDriver, master: Fak
             await ended(task)
         await wait_until(lambda: not worker.agent.held, "all to be released")
         if wave == 0:
-            before = open_files(), len(worker.agent.runner_pids)
-    assert (open_files(), len(worker.agent.runner_pids)) == before
+            files, runners = open_files(), len(worker.agent.runner_pids)
+    # The thread that empties what was released holds a folder open now and then.
+    await wait_until(lambda: open_files() <= files, f"no more than {files} files to be open")
+    assert len(worker.agent.runner_pids) == runners
     assert worker.attempts() == []
     assert not list(worker.data.glob("cache/**/*.new"))
     await worker.drain()
