@@ -104,8 +104,17 @@ def system_lines(stored: Stored) -> list[str]:
 
 
 def open_files() -> int:
-    """How many descriptors this process holds."""
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+    """How many descriptors this process holds, without those of the thread that empties directories."""
+    links = map(_opened, Path("/proc/self/fd").iterdir())
+    return sum(link is not None and "/cache/released" not in link for link in links)
+
+
+def _opened(descriptor: Path) -> str | None:
+    """None for one that was closed since it was listed, as the listing's own always is."""
+    try:
+        return str(descriptor.readlink())
+    except FileNotFoundError:
+        return None
 
 
 def processes_of(marker: str) -> list[int]:
