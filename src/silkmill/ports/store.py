@@ -86,9 +86,6 @@ class Store(Protocol):
     async def due_upkeep(self, now: datetime, limit: int) -> list[Task]:
         """Tasks whose `upkeep_at` has come."""
 
-    async def next_created_at(self) -> datetime | None:
-        """The earliest next_attempt_at of a created task: when to look at due_created again."""
-
     # Streams. The payload is stored first, then the position moves; both are committed on return.
     # Raise StaleAttempt, StaleSession, or OffsetMismatch (gap or partial overlap); a whole repeat is success.
     # All return the positions that are stored afterwards.

@@ -138,10 +138,6 @@ class BadSpec(ValueError):
         super().__init__(f"{os.path.join(directory, SPEC_FILE)}: {why}")
 
 
-def directory_name(task: str, attempt: int) -> str:
-    return f"{task}.{attempt}"
-
-
 def encode(value: object) -> bytes:
     """JSON in ASCII: escapes keep what UTF-8 cannot say (an argument that is not UTF-8)."""
     return _encoder.encode(value).encode("ascii")
@@ -270,24 +266,6 @@ def count_log_lines(directory: str) -> int | None:
     if len(segments) > 1 or segments[0].first:
         return None
     return _read_at(segments[0].path, 0, segments[0].size).count(b"\n")
-
-
-def read_stream(directory: str, stream: Stream, offset: int, limit: int) -> bytes:
-    """Up to `limit` bytes from `offset` on, across segments; empty at the end of what is there.
-
-    Raises FileNotFoundError when the segment that held `offset` is gone.
-    """
-    pieces = []
-    for segment in list_segments(directory, stream):
-        if segment.end <= offset or limit <= 0:
-            continue
-        if segment.first > offset:
-            raise FileNotFoundError(segment_path(directory, stream, offset))
-        piece = _read_at(segment.path, offset - segment.first, min(limit, segment.end - offset))
-        pieces.append(piece)
-        offset += len(piece)
-        limit -= len(piece)
-    return b"".join(pieces)
 
 
 def _read_at(path: str, position: int, length: int) -> bytes:

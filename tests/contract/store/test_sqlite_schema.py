@@ -114,7 +114,6 @@ def plan(path: Path) -> Iterator[Any]:
         ("PENDING_HEADS", "tasks_waiting"),
         ("OPEN_ATTEMPTS", "tasks_with_open_attempt"),
         ("DUE_CREATED", "tasks_to_release"),
-        ("NEXT_CREATED_AT", "tasks_to_release"),
         ("DUE_UPKEEP", "tasks_for_upkeep"),
         ("TAIL", "task_id=? AND attempt=?"),
         ("ITEMS", "task_id=? AND attempt=? AND ordinal>?"),

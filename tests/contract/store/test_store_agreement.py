@@ -216,7 +216,6 @@ async def everything(store: Store) -> list[object]:
         store.open_attempts(),
         store.pending_heads(3),
         store.due_created(LATER, 10),
-        store.next_created_at(),
         store.due_upkeep(LATER, 10),
         store.count_tasks(TaskFilter(spider="spider-1")),
         store.tasks(TaskFilter(states=(State.PENDING, State.RUNNING), tag="odd"), limit=1),

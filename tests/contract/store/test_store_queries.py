@@ -138,7 +138,6 @@ async def test_created_tasks_are_due_when_their_time_has_come(store: Store) -> N
     later, sooner = [make_task(state=State.CREATED, next_attempt_at=START + delay * HOUR) for delay in (2, 1)]
     behind = make_task(state=State.CREATED, reason="behind another")
     await store.insert_tasks([later, sooner, behind, make_task()])
-    assert await store.next_created_at() == START + HOUR
     assert await store.due_created(START + HOUR - timedelta(microseconds=1), 10) == []
     assert await store.due_created(START + HOUR, 10) == [sooner]
     assert await store.due_created(START + 2 * HOUR, 10) == [sooner, later]
@@ -153,11 +152,9 @@ async def test_a_released_task_is_not_due_any_more(store: Store) -> None:
     assert await store.due_created(START + HOUR, 10) == [task]
     await store.swap(task, changed(task, state=State.PENDING, next_attempt_at=None))
     assert await store.due_created(START + HOUR, 10) == []
-    assert await store.next_created_at() is None
 
 
 async def test_nothing_is_due_in_an_empty_store(store: Store) -> None:
-    assert await store.next_created_at() is None
     assert await store.due_created(START, 10) == []
     assert await store.due_upkeep(START, 10) == []
     assert await store.pending_heads(10) == []

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from silkmill.protocol import attemptdir
 from silkmill.protocol.logframe import frame_line, parse_frames
@@ -62,7 +60,6 @@ def test_what_is_not_there_yet_is_none(tmp_path: Path) -> None:
     assert attemptdir.read_status(str(tmp_path)) is None
     assert attemptdir.list_segments(str(tmp_path), "log") == []
     assert attemptdir.stream_size(str(tmp_path), "items") == 0
-    assert attemptdir.read_stream(str(tmp_path), "log", 0, 10) == b""
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -87,6 +84,11 @@ def write_segments(directory: Path, stream: str, segments: list[bytes]) -> None:
         first += len(content)
 
 
+def stored(directory: Path, stream: attemptdir.Stream) -> bytes:
+    segments = attemptdir.list_segments(str(directory), stream)
+    return b"".join(Path(segment.path).read_bytes() for segment in segments)
+
+
 def test_segments_are_listed_in_the_order_of_their_offsets(tmp_path: Path) -> None:
     for name in ("log.100", "log.20", "log.0", "items.0", "log.new", "logs.1", "log.1x", "work"):
         (tmp_path / name).write_bytes(b"12345")
@@ -97,29 +99,6 @@ def test_segments_are_listed_in_the_order_of_their_offsets(tmp_path: Path) -> No
         (100, 5, 105),
     ]
     assert attemptdir.stream_size(str(tmp_path), "log") == 105
-
-
-@given(
-    st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=5),
-    st.integers(0, 120),
-    st.integers(0, 60),
-)
-def test_a_stream_is_read_across_segments(
-    tmp_path_factory: pytest.TempPathFactory, segments: list[bytes], offset: int, limit: int
-) -> None:
-    directory = tmp_path_factory.mktemp("attempt")
-    write_segments(directory, "items", segments)
-    assert (
-        attemptdir.read_stream(str(directory), "items", offset, limit) == b"".join(segments)[offset:][:limit]
-    )
-
-
-def test_reading_what_was_unlinked_is_an_error(tmp_path: Path) -> None:
-    write_segments(tmp_path, "log", [b"abc", b"def"])
-    (tmp_path / "log.0").unlink()
-    assert attemptdir.read_stream(str(tmp_path), "log", 3, 10) == b"def"
-    with pytest.raises(FileNotFoundError):
-        attemptdir.read_stream(str(tmp_path), "log", 2, 10)
 
 
 @pytest.mark.parametrize(
@@ -141,11 +120,11 @@ def test_a_torn_log_is_completed_and_never_cut(tmp_path: Path, kept: int) -> Non
     write_segments(tmp_path, "log", [whole, whole + torn])
     for _ in range(2):  # a repeat changes nothing
         attemptdir.repair_tails(str(tmp_path))
-        log = attemptdir.read_stream(str(tmp_path), "log", 0, 1000)
+        log = stored(tmp_path, "log")
         assert log.startswith(whole + whole + torn)
         assert len(list(parse_frames(log))) == log.count(b"\n") == (3 if torn else 2)
     attemptdir.append_log(str(tmp_path), whole)
-    assert list(parse_frames(attemptdir.read_stream(str(tmp_path), "log", 0, 1000)))[-1].text == b"whole"
+    assert list(parse_frames(stored(tmp_path, "log")))[-1].text == b"whole"
 
 
 @pytest.mark.parametrize("torn", [b"", b"{", b'{"n":3}', b"x" * 200_000])
@@ -153,7 +132,7 @@ def test_a_torn_item_is_dropped(tmp_path: Path, torn: bytes) -> None:
     write_segments(tmp_path, "items", [b'{"n":1}\n', b'{"n":2}\n' + torn])
     for _ in range(2):
         attemptdir.repair_tails(str(tmp_path))
-        assert attemptdir.read_stream(str(tmp_path), "items", 0, 1 << 20) == b'{"n":1}\n{"n":2}\n'
+        assert stored(tmp_path, "items") == b'{"n":1}\n{"n":2}\n'
 
 
 def test_an_attempt_that_never_wrote_gets_its_closing_line(tmp_path: Path) -> None:

@@ -84,9 +84,6 @@ class MemoryStore:
     async def due_upkeep(self, now: datetime, limit: int) -> list[Task]:
         return self._due(lambda task: task.upkeep_at, now)[:limit]
 
-    async def next_created_at(self) -> datetime | None:
-        return min(filter(None, map(_release_at, self._all())), default=None)
-
     def _due(self, due_at: Callable[[Task], datetime | None], now: datetime) -> list[Task]:
         due = [(at, task.id, task) for task in self._all() if (at := due_at(task)) is not None and at <= now]
         return [task for _, _, task in sorted(due)]

@@ -89,10 +89,6 @@ class SqliteStore:
     async def due_upkeep(self, now: datetime, limit: int) -> list[Task]:
         return await self._tasks(sql.DUE_UPKEEP, {"now": codec.microseconds(now), "limit": limit})
 
-    async def next_created_at(self) -> datetime | None:
-        [(earliest,)] = await self._rows(sql.NEXT_CREATED_AT, {})
-        return None if earliest is None else codec.from_microseconds(earliest)
-
     async def append_items(
         self, ref: AttemptRef, session: str, offset: int, first_ordinal: int, records: Sequence[bytes]
     ) -> Positions:

@@ -71,7 +71,6 @@ DUE_CREATED = _limited(
 DUE_UPKEEP = _limited(
     _tasks.where(tasks.c.upkeep_at <= bindparam("now")).order_by(tasks.c.upkeep_at, tasks.c.id)
 )
-NEXT_CREATED_AT = _sql(select(func.min(tasks.c.release_at)).where(tasks.c.release_at.is_not(None)))
 
 
 def tasks_matching(
