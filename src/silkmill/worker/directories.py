@@ -17,7 +17,7 @@ from silkmill.protocol.attemptdir import OUTCOME_FILE, SPARE_PREFIX, SPEC_FILE, 
 
 _KEPT = "kept"  # an empty file; its age is how long the directory has been kept
 _SPARES = 16
-_LEFT = frozenset({WORK_DIRECTORY})
+_MADE = frozenset({WORK_DIRECTORY})
 _SPARE_FILES = {"spec": SPEC_FILE, "outcome": OUTCOME_FILE, "log": "log.0"}
 
 
@@ -48,7 +48,7 @@ class AttemptDirectories:
             (directory / WORK_DIRECTORY).mkdir(mode=0o700)
 
     def release(self, directory: Path) -> None:
-        """The attempt is over and all its processes are dead: nothing of it stays."""
+        """The attempt is over and all its processes are dead: nothing that was written in it stays."""
         self._names += 1
         released = f"{self._released_folder}/{self._names}"
         try:
@@ -117,7 +117,7 @@ def _empty_again(directory: str) -> bool:
             return False
         _empty(work, keep=frozenset())
         _empty(
-            directory, keep=_LEFT | {SPARE_PREFIX + kind for kind in _SPARE_FILES if _spare(directory, kind)}
+            directory, keep=_MADE | {SPARE_PREFIX + kind for kind in _SPARE_FILES if _spare(directory, kind)}
         )
     except OSError:
         return False
