@@ -12,6 +12,7 @@ from pathlib import Path
 from silkmill.runner.processes import descendants, kill_process, start_time
 
 KILL_SECONDS = 10.0
+LOOK_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +40,35 @@ def living_runners(data: Path) -> list[LivingRunner]:
     return living
 
 
-def kill_runners(data: Path) -> list[LivingRunner]:
+@dataclass(frozen=True, slots=True)
+class KilledRunner:
+    """`survivors`: processes of its tree that would not die."""
+
+    runner: LivingRunner
+    survivors: tuple[int, ...] = ()
+
+
+def kill_runners(data: Path) -> list[KilledRunner]:
     """Kill each living runner of the data directory with its spider's tree; answers with what they were."""
-    return [runner for runner in living_runners(data) if _kill_tree(runner.pid, runner.start_time)]
+    return [killed for runner in living_runners(data) if (killed := _kill_tree(runner)) is not None]
 
 
 def _task_of(attempt_directory: str) -> str:
     return Path(attempt_directory).name.rpartition(".")[0]
 
 
-def _kill_tree(runner: int, since: int) -> bool:
+def _kill_tree(runner: LivingRunner) -> KilledRunner | None:
     """The runner is held still first: it must not record an outcome that its spider did not come to, and as a
-    subreaper it keeps every process of the tree below it until the last one is dead. False: it has ended by
+    subreaper it keeps every process of the tree below it until the last one is dead. None: it has ended by
     itself, while another one was killed."""
-    if start_time(runner) != since:
-        return False
-    os.kill(runner, signal.SIGSTOP)
+    if start_time(runner.pid) != runner.start_time:
+        return None
+    os.kill(runner.pid, signal.SIGSTOP)
     deadline = time.monotonic() + KILL_SECONDS
-    while (left := descendants(runner)) and time.monotonic() < deadline:
+    while (left := descendants(runner.pid)) and time.monotonic() < deadline:
         for pid, started in left.items():
             kill_process(pid, started)
-        time.sleep(0.01)
-    return kill_process(runner, since)
+        time.sleep(LOOK_SECONDS)
+    if not kill_process(runner.pid, runner.start_time):
+        return None
+    return KilledRunner(runner, tuple(sorted(left)))

@@ -13,7 +13,7 @@ import click
 from silkmill.cli import options
 from silkmill.cli.exits import Exit
 from silkmill.cli.loading import loading
-from silkmill.cli.runners import LivingRunner, kill_runners, living_runners
+from silkmill.cli.runners import KilledRunner, LivingRunner, kill_runners, living_runners
 from silkmill.cli.talk import say
 from silkmill.client.errors import NoServer
 from silkmill.client.server import Server, announced_server, is_alive
@@ -54,14 +54,16 @@ def _left_alive(runners: list[LivingRunner]) -> str:
     )
 
 
-def _say_killed(runners: list[LivingRunner]) -> None:
-    tasks = [runner.task_id for runner in runners if runner.task_id]
+def _say_killed(killed: list[KilledRunner]) -> None:
+    tasks = [each.runner.task_id for each in killed if each.runner.task_id]
     if not tasks:
         say("no spider was running")
     elif len(tasks) == 1:
         say(f"killed the spider of 1 task: {tasks[0]}")
     else:
         say(f"killed the spiders of {len(tasks)} tasks: {' '.join(tasks)}")
+    if survivors := [str(pid) for each in killed for pid in each.survivors]:
+        say(f"still alive after SIGKILL, so the kernel holds them: {' '.join(survivors)}; `ps` tells on what")
 
 
 def _record_ends(data: Path) -> None:
@@ -87,9 +89,8 @@ def _end(server: Server, *, cut: bool) -> None:
     except ProcessLookupError:
         return
     try:
-        if is_alive(
-            server.pid, server.start_time
-        ):  # with the handle held, so the number cannot be reused now
+        # With the handle held the number cannot be given anew.
+        if is_alive(server.pid, server.start_time):
             signal.pidfd_send_signal(handle, signal.SIGTERM)
             if cut and not _wait_gone(handle, DRAIN_SECONDS):
                 with suppress(ProcessLookupError):
