@@ -14,7 +14,7 @@ COUNT = 10_000
 WARM_UP = 40
 SLOTS = 4
 SPARES, MOST_SPARES = "cache/released", 16
-SPARE_NAMES = {"work", "spare.spec", "spare.outcome", "spare.log"}
+SPARE_NAMES = {"work", "spec.json.new", "outcome.json.new", "log.0"}
 """Directories that wait for the next attempts, with empty files."""
 
 

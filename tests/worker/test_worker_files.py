@@ -14,11 +14,12 @@ import pytest
 
 from silkmill.domain.errors import NotFound
 from silkmill.domain.version import FileEntry
+from silkmill.worker.copies import SMALL_BYTES, Copies
 from silkmill.worker.directories import AttemptDirectories, keep, remove
 from silkmill.worker.prepare import files as files_module
 from silkmill.worker.prepare.blobs import BlobCache
 from silkmill.worker.prepare.errors import PreparationFailed
-from silkmill.worker.prepare.files import AT_ONCE_BYTES, check_paths, copy_files
+from silkmill.worker.prepare.files import check_paths, copy_files
 
 PIECE = 300_000
 
@@ -63,14 +64,14 @@ def cache(tmp_path: Path, source: Source, limit_bytes: int = 1 << 30) -> BlobCac
 async def test_small_and_large_files_are_copied_with_their_modes(
     tmp_path: Path, source: Source, work: Path
 ) -> None:
-    large = os.urandom(AT_ONCE_BYTES * 3 + 1)
+    large = os.urandom(SMALL_BYTES * 3 + 1)
     entries = [
         source.entry("a.txt", b"a"),
         source.entry("deep/er/b.sh", b"b", 0o755),
         source.entry("deep/large.bin", large, 0o600),
         source.entry("empty", b""),
     ]
-    await copy_files(entries, cache(tmp_path, source), work)
+    await copy_files(entries, cache(tmp_path, source), work, Copies())
     assert (work / "a.txt").read_bytes() == b"a" and (work / "deep/large.bin").read_bytes() == large
     assert [(work / e.path).stat().st_mode & 0o777 for e in entries] == [0o644, 0o755, 0o600, 0o644]
 
@@ -78,7 +79,7 @@ async def test_small_and_large_files_are_copied_with_their_modes(
 async def test_the_copy_is_private(tmp_path: Path, source: Source, work: Path) -> None:
     blobs = cache(tmp_path, source)
     entry = source.entry("a.txt", b"original")
-    await copy_files([entry], blobs, work)
+    await copy_files([entry], blobs, work, Copies())
     (work / "a.txt").write_bytes(b"edited by a spider")
     assert Path(blobs.path(entry.sha256)).read_bytes() == b"original"
     assert (work / "a.txt").stat().st_nlink == 1
@@ -87,9 +88,9 @@ async def test_the_copy_is_private(tmp_path: Path, source: Source, work: Path) -
 async def test_what_is_in_the_cache_is_not_fetched_again(tmp_path: Path, source: Source, work: Path) -> None:
     blobs = cache(tmp_path, source)
     entry = source.entry("a.txt", b"content")
-    await copy_files([entry], blobs, work)
+    await copy_files([entry], blobs, work, Copies())
     (work / "a.txt").unlink()
-    await copy_files([entry], blobs, work)
+    await copy_files([entry], blobs, work, Copies())
     assert len(source.fetched) == 1
 
 
@@ -97,7 +98,7 @@ async def test_a_truncated_cache_file_is_fetched_again(tmp_path: Path, source: S
     blobs = cache(tmp_path, source)
     entry = source.entry("a.txt", b"content")
     Path(blobs.path(entry.sha256)).write_bytes(b"con")
-    await copy_files([entry], blobs, work)
+    await copy_files([entry], blobs, work, Copies())
     assert (work / "a.txt").read_bytes() == b"content"
 
 
@@ -107,7 +108,7 @@ async def test_content_that_does_not_match_its_hash_is_refused(
     entry = source.entry("main.py", b"true content")
     source.blobs[entry.sha256] = b"other content"
     with pytest.raises(PreparationFailed, match=r"file main\.py") as failure:
-        await copy_files([entry], cache(tmp_path, source), work)
+        await copy_files([entry], cache(tmp_path, source), work, Copies())
     assert not failure.value.permanent
     assert list((tmp_path / "blobs").iterdir()) == []
 
@@ -139,7 +140,7 @@ async def test_a_cancelled_copy_has_stopped_writing(
         may_go_on.wait(5)
 
     monkeypatch.setattr(files_module, "_copy", slow_copy)
-    copying = asyncio.create_task(copy_files(entries, blobs, work))
+    copying = asyncio.create_task(copy_files(entries, blobs, work, Copies()))
     await asyncio.to_thread(reached.wait, 5)
     copying.cancel()
     await asyncio.sleep(0.05)
@@ -154,7 +155,7 @@ async def test_contents_in_memory_stay_within_their_room(tmp_path: Path, source:
     blobs = cache(tmp_path, source)
     for n in range(30):
         entry = source.entry(f"f{n}", b"%d" % n * 200_000)
-        await copy_files([entry], blobs, work)
+        await copy_files([entry], blobs, work, Copies())
         assert (work / f"f{n}").stat().st_size == entry.size
     assert 0 < blobs._recent_bytes <= 4 << 20
     assert blobs._recent_bytes == sum(map(len, blobs._recent.values()))
@@ -165,10 +166,10 @@ async def test_what_was_not_used_for_longest_goes_first(tmp_path: Path, source: 
     entries = [source.entry(f"f{n}", b"%d" % n * 1_000) for n in range(4)]
     for entry in (entries[0], entries[1], entries[2], entries[0], entries[3]):
         (work / entry.path).unlink(missing_ok=True)
-        await copy_files([entry], blobs, work)
+        await copy_files([entry], blobs, work, Copies())
     assert cached(tmp_path) == {entry.sha256 for entry in (entries[0], entries[2], entries[3])}
     (work / "f1").unlink()
-    await copy_files([entries[1]], blobs, work)
+    await copy_files([entries[1]], blobs, work, Copies())
     assert source.fetched.count(entries[1].sha256) == 2
     assert (work / "f1").read_bytes() == b"1" * 1_000
 
@@ -178,7 +179,7 @@ async def test_a_version_that_is_larger_than_the_cache_is_copied_whole(
 ) -> None:
     blobs = cache(tmp_path, source, limit_bytes=3_000)
     entries = [source.entry(f"f{n}", b"%d" % n * 1_000) for n in range(9)]
-    await copy_files(entries, blobs, work)
+    await copy_files(entries, blobs, work, Copies())
     assert len(list(work.iterdir())) == 9
     assert len(cached(tmp_path)) == 3
 
@@ -198,9 +199,9 @@ async def test_what_is_being_copied_stays(
         copy_large(path, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(files_module, "_copy_large", waiting_copy)
-    copying = asyncio.create_task(copy_files([slow], blobs, work))
+    copying = asyncio.create_task(copy_files([slow], blobs, work, Copies()))
     await asyncio.to_thread(reached.wait, 5)
-    await copy_files([fast], blobs, work)
+    await copy_files([fast], blobs, work, Copies())
     assert slow.sha256 in cached(tmp_path)
     may_go_on.set()
     await copying
@@ -211,7 +212,7 @@ async def test_what_is_being_copied_stays(
 async def test_the_next_agent_knows_what_was_used_last(tmp_path: Path, source: Source, work: Path) -> None:
     blobs = cache(tmp_path, source)
     entries = [source.entry(f"f{n}", b"%d" % n * 1_000) for n in range(3)]
-    await copy_files(entries, blobs, work)
+    await copy_files(entries, blobs, work, Copies())
     (tmp_path / "blobs" / "half.new").write_bytes(b"x")
     for age, entry in ((7200, entries[0]), (9000, entries[1]), (5000, entries[2])):
         then = time.time() - age
@@ -225,7 +226,7 @@ async def test_a_blob_that_does_not_come_leaves_nothing(tmp_path: Path, source: 
     entry = source.entry("a", b"a")
     del source.blobs[entry.sha256]
     with pytest.raises(PreparationFailed) as failure:
-        await copy_files([entry], cache(tmp_path, source), work)
+        await copy_files([entry], cache(tmp_path, source), work, Copies())
     assert failure.value.permanent
     assert cached(tmp_path) == set()
 
@@ -237,16 +238,16 @@ def cached(tmp_path: Path) -> set[str]:
 async def test_a_released_directory_serves_the_next_attempt_empty(tmp_path: Path) -> None:
     directories = AttemptDirectories(tmp_path / "attempts", tmp_path / "released")
     first, second = directories.folder / "a.1", directories.folder / "b.1"
-    directories.make(first)
+    directories.make(first, ())
     (first / "log.8").write_bytes(b"x")
     (first / "work" / "sub").mkdir()
     (first / "work" / "sub" / "file").write_bytes(b"x")
     (first / "work" / "link").symlink_to("/etc")
     identity = first.stat().st_ino
-    directories.release(first)
+    directories.release(first, Copies())
     assert not first.exists()
     await directories.tick()
-    directories.make(second)
+    directories.make(second, ())
     assert second.stat().st_ino == identity
     assert [path.name for path in second.rglob("*")] == ["work"]
     await directories.close()
@@ -256,24 +257,24 @@ async def test_a_released_directory_serves_the_next_attempt_empty(tmp_path: Path
 async def test_the_files_of_the_engine_serve_the_next_attempt_empty(tmp_path: Path) -> None:
     directories = AttemptDirectories(tmp_path / "attempts", tmp_path / "released")
     first, second = directories.folder / "a.1", directories.folder / "b.1"
-    directories.make(first)
+    directories.make(first, ())
     inodes = set()
     for name in ("spec.json", "outcome.json", "log.0", "items.0"):
         os.close(os.open(first / name, os.O_WRONLY | os.O_CREAT, 0o600))
         (first / name).write_bytes(b"secret")
         inodes.add((first / name).stat().st_ino)
-    directories.release(first)
+    directories.release(first, Copies())
     await directories.tick()
-    directories.make(second)
+    directories.make(second, ())
     spares = sorted(path for path in second.iterdir() if path.name != "work")
-    assert [path.name for path in spares] == ["spare.log", "spare.outcome", "spare.spec"]
+    assert [path.name for path in spares] == ["log.0", "outcome.json.new", "spec.json.new"]
     assert all(path.stat().st_size == 0 and path.stat().st_ino in inodes for path in spares)
 
 
 async def test_what_a_spider_put_in_their_place_does_not(tmp_path: Path) -> None:
     directories = AttemptDirectories(tmp_path / "attempts", tmp_path / "released")
     first, second = directories.folder / "a.1", directories.folder / "b.1"
-    directories.make(first)
+    directories.make(first, ())
     victim = tmp_path / "victim"
     victim.write_bytes(b"kept")
     victim.chmod(0o600)
@@ -281,9 +282,9 @@ async def test_what_a_spider_put_in_their_place_does_not(tmp_path: Path) -> None
     (first / "outcome.json").hardlink_to(victim)
     (first / "log.0").write_bytes(b"x")
     (first / "log.0").chmod(0o666)
-    directories.release(first)
+    directories.release(first, Copies())
     await directories.tick()
-    directories.make(second)
+    directories.make(second, ())
     assert [path.name for path in second.iterdir()] == ["work"]
     assert victim.read_bytes() == b"kept"
 
@@ -292,9 +293,9 @@ async def test_a_directory_a_spider_has_changed_is_not_used_again(tmp_path: Path
     directories = AttemptDirectories(tmp_path / "attempts", tmp_path / "released")
     for change in (_open_to_all, _replace_by_link, _remove_work):
         directory = directories.folder / "a.1"
-        directories.make(directory)
+        directories.make(directory, ())
         change(directory / "work")
-        directories.release(directory)
+        directories.release(directory, Copies())
         await directories.tick()
         assert not directory.exists()
         assert list((tmp_path / "released").iterdir()) == []
@@ -314,7 +315,7 @@ async def test_what_is_kept_too_long_is_removed(tmp_path: Path) -> None:
     directories = AttemptDirectories(tmp_path / "attempts", tmp_path / "released")
     old, young, running = (directories.folder / name for name in ("a.1", "b.1", "c.1"))
     for directory in (old, young, running):
-        directories.make(directory)
+        directories.make(directory, ())
     keep(old)
     keep(young)
     os.utime(old / "kept", (0, 0))

@@ -12,6 +12,7 @@ A segment is closed when a later one exists. The agent may unlink closed segment
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 
@@ -101,7 +102,8 @@ SPEC_FILE = "spec.json"
 STATUS_FILE = "status.json"
 OUTCOME_FILE = "outcome.json"
 WORK_DIRECTORY = "work"
-SPARE_PREFIX = "spare."
+UNFINISHED = ".new"
+"""What is being written has this at the end of its name, until it is renamed."""
 
 
 def _parse_integer(text: str) -> int | str:
@@ -149,15 +151,23 @@ def write_json(path: str, value: object) -> None:
 
 def replace_file(path: str, content: bytes) -> None:
     """Replace the file at `path` as a whole: readers see the old or the new one, never a part."""
-    temporary = f"{path}.new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    temporary = path + UNFINISHED
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        data = memoryview(content)
-        while data:
-            data = data[os.write(descriptor, data) :]
+        overwrite(descriptor, content)
     finally:
         os.close(descriptor)
     os.rename(temporary, path)
+
+
+def overwrite(descriptor: int, content: bytes) -> None:
+    """Give a file this content and no other. Raises OSError; a repeat writes all of it again.
+
+    It is never cut to nothing before: what a file gets after that, ext4 writes out when it is closed."""
+    if os.pwrite(descriptor, content, 0) < len(content):  # only a full disk stops such a write half-way
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if os.fstat(descriptor).st_size > len(content):
+        os.ftruncate(descriptor, len(content))
 
 
 def read_json(path: str) -> Any | None:
@@ -173,20 +183,8 @@ def read_json(path: str) -> Any | None:
     return _decoder.decode(data.decode())
 
 
-def take_spare(directory: str, kind: str, path: str) -> None:
-    """Give `path` to an empty file that the attempt before left in this directory, if it left one.
-
-    After thousands of deletions a file system looks long for the inode of a new file."""
-    try:
-        os.rename(os.path.join(directory, SPARE_PREFIX + kind), path)
-    except OSError:
-        return  # whoever opens it makes it
-
-
 def write_spec(directory: str, spec: Spec) -> None:
-    path = os.path.join(directory, SPEC_FILE)
-    take_spare(directory, "spec", f"{path}.new")
-    write_json(path, spec)
+    write_json(os.path.join(directory, SPEC_FILE), spec)
 
 
 def read_spec(directory: str) -> Spec:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 
-from silkmill.protocol.attemptdir import OUTCOME_FILE, encode, take_spare
+from silkmill.protocol.attemptdir import OUTCOME_FILE, UNFINISHED, encode, overwrite
 
 TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
 if TYPE_CHECKING:
@@ -21,8 +20,8 @@ class OutcomeFile:
 
     def __init__(self, directory: str) -> None:
         self._path = os.path.join(directory, OUTCOME_FILE)
-        take_spare(directory, "outcome", f"{self._path}.new")
-        self._descriptor = os.open(f"{self._path}.new", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._unfinished = self._path + UNFINISHED
+        self._descriptor = os.open(self._unfinished, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.posix_fallocate(self._descriptor, 0, _RESERVED_BYTES)
         except OSError:
@@ -31,11 +30,8 @@ class OutcomeFile:
 
     def write(self, outcome: Outcome) -> None:
         """Raises OSError; a repeat writes all of it again."""
-        data = encode(outcome)
-        if os.pwrite(self._descriptor, data, 0) < len(data):  # beyond what was reserved
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
-        os.ftruncate(self._descriptor, len(data))
-        os.rename(f"{self._path}.new", self._path)
+        overwrite(self._descriptor, encode(outcome))
+        os.rename(self._unfinished, self._path)
         self.close()
 
     def close(self) -> None:
@@ -43,7 +39,7 @@ class OutcomeFile:
 
     def discard(self) -> None:
         self.close()
-        os.unlink(f"{self._path}.new")
+        os.unlink(self._unfinished)
 
 
 def blank_outcome() -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from silkmill.protocol.attemptdir import encode, read_json
+from silkmill.protocol.attemptdir import UNFINISHED, encode, overwrite, read_json
 from silkmill.runner.processes import start_time
 from silkmill.runner.syscalls import exchange_names
 
@@ -16,7 +16,7 @@ class SlotFile:
 
     def __init__(self, directory: str, socket_path: str, group: str | None) -> None:
         self._path = os.path.join(directory, "runner.json")
-        self._spare = f"{self._path}.new"
+        self._spare = self._path + UNFINISHED
         self._content = {
             "pid": os.getpid(),
             "start_time": start_time(os.getpid()),
@@ -33,11 +33,10 @@ class SlotFile:
         data = encode(self._content | {"attempt": attempt})
         descriptor = os.open(self._spare, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.pwrite(descriptor, data, 0)
-            os.ftruncate(descriptor, len(data))
+            overwrite(descriptor, data)
         finally:
             os.close(descriptor)
-        if not os.path.exists(self._path) or not exchange_names(self._spare, self._path):
+        if not exchange_names(self._spare, self._path):
             os.rename(self._spare, self._path)
 
     def remove(self) -> None:

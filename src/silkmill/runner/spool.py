@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 
-from silkmill.protocol.attemptdir import SEGMENT_BYTES, segment_path, take_spare
+from silkmill.protocol.attemptdir import SEGMENT_BYTES, segment_path
 from silkmill.runner.clock import NEVER
 
 TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
@@ -62,8 +62,6 @@ class SegmentWriter:
 
     def _open_segment(self) -> None:
         path = segment_path(self._directory, self._stream, self.size)
-        if self.size == 0:
-            take_spare(self._directory, self._stream, path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._descriptor, self._first = os.open(path, flags, 0o600), self.size
         self.paths.append(path)

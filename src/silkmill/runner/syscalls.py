@@ -28,11 +28,11 @@ def _set_subreaper(flag: int) -> None:
 
 
 def exchange_names(first: str, second: str) -> bool:
-    """Swap two files in one step (renameat2(2)); False where the file system cannot."""
+    """Swap two files in one step (renameat2(2)); False where the file system cannot, or one is missing."""
     paths = os.fsencode(first), os.fsencode(second)
     if _libc.renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE) == 0:
         return True
     number = ctypes.get_errno()
-    if number in (errno.EINVAL, errno.ENOSYS):
+    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOENT):
         return False
     raise OSError(number, os.strerror(number), first)

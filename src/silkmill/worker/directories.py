@@ -5,20 +5,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from silkmill.domain.attempt import AttemptRef
-from silkmill.protocol.attemptdir import OUTCOME_FILE, SPARE_PREFIX, SPEC_FILE, WORK_DIRECTORY
+from silkmill.domain.version import FileEntry
+from silkmill.protocol.attemptdir import OUTCOME_FILE, SPEC_FILE, UNFINISHED, WORK_DIRECTORY, segment_path
+from silkmill.worker.copies import Copies, remove_tree
 
 _KEPT = "kept"  # an empty file; its age is how long the directory has been kept
 _SPARES = 16
-_MADE = frozenset({WORK_DIRECTORY})
-_SPARE_FILES = {"spec": SPEC_FILE, "outcome": OUTCOME_FILE, "log": "log.0"}
+_FIRST_LOG = segment_path("", "log", 0)
+_USED_AGAIN = (
+    (SPEC_FILE, SPEC_FILE + UNFINISHED),
+    (OUTCOME_FILE, OUTCOME_FILE + UNFINISHED),
+    (_FIRST_LOG, _FIRST_LOG),
+)
+"""The engine's own files, and the names under which, emptied, they wait to be written again."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Spare:
+    path: str
+    copies: Copies
 
 
 class AttemptDirectories:
@@ -29,25 +41,35 @@ class AttemptDirectories:
 
     def __init__(self, folder: Path, released: Path) -> None:
         self.folder = _made(folder)
-        _remove(released)  # of an agent that was killed
+        remove_tree(released)  # of an agent that was killed
         self._released_folder = _made(released)
-        self._released: list[str] = []
-        self._spares: list[str] = []
+        self._released: list[_Spare] = []
+        self._spares: list[_Spare] = []
         self._names = 0
         self.wake = asyncio.Event()
 
     def path(self, ref: AttemptRef) -> Path:
         return self.folder / str(ref)
 
-    def make(self, directory: Path) -> None:
-        """A directory with an empty `work`. Raises OSError."""
-        if self._spares:
-            os.rename(self._spares.pop(), directory)  # noqa: PTH104
-        else:
+    def make(self, directory: Path, files: Sequence[FileEntry]) -> Copies:
+        """A directory with a folder `work`, in which are these copies (of `files`, if there are any) and
+        nothing else. Raises OSError."""
+        spare = self._take_spare(files)
+        if spare is None:
             directory.mkdir(mode=0o700)
             (directory / WORK_DIRECTORY).mkdir(mode=0o700)
+            return Copies()
+        os.rename(spare.path, directory)  # noqa: PTH104
+        return spare.copies
 
-    def release(self, directory: Path) -> None:
+    def _take_spare(self, files: Sequence[FileEntry]) -> _Spare | None:
+        if not self._spares:
+            return None
+        spare = next((spare for spare in self._spares if spare.copies.files == files), self._spares[0])
+        self._spares.remove(spare)
+        return spare
+
+    def release(self, directory: Path, copies: Copies) -> None:
         """The attempt is over and all its processes are dead: nothing that was written in it stays."""
         self._names += 1
         released = f"{self._released_folder}/{self._names}"
@@ -55,7 +77,7 @@ class AttemptDirectories:
             os.rename(directory, released)  # noqa: PTH104
         except OSError:  # another file system, or a full one
             released = str(directory)
-        self._released.append(released)
+        self._released.append(_Spare(released, copies))
         self.wake.set()
 
     async def tick(self) -> None:
@@ -68,7 +90,7 @@ class AttemptDirectories:
         """Remove everything that belongs to no attempt."""
         await self.tick()
         self._spares.clear()
-        await asyncio.to_thread(_remove, self._released_folder)
+        await asyncio.to_thread(remove_tree, self._released_folder)
 
     async def remove_expired(self, kept_seconds: float) -> None:
         """One pass of the cleaning."""
@@ -77,13 +99,13 @@ class AttemptDirectories:
                 if time.time() - (directory / _KEPT).stat().st_mtime >= kept_seconds:
                     await remove(directory)
 
-    def _empty_each(self, released: list[str]) -> None:
-        for directory in released:
-            is_ours = directory.startswith(f"{self._released_folder}/")
-            if is_ours and len(self._spares) < _SPARES and _empty_again(directory):
-                self._spares.append(directory)
+    def _empty_each(self, released: list[_Spare]) -> None:
+        for spare in released:
+            is_ours = spare.path.startswith(f"{self._released_folder}/")
+            if is_ours and len(self._spares) < _SPARES and _empty_again(spare):
+                self._spares.append(spare)
             else:
-                _remove(directory)
+                remove_tree(spare.path)
 
 
 def keep(directory: Path) -> None:
@@ -100,7 +122,7 @@ def is_kept(directory: Path) -> bool:
 
 async def remove(directory: Path) -> None:
     """Remove a directory with everything a spider may have made in it."""
-    await asyncio.to_thread(_remove, directory)
+    await asyncio.to_thread(remove_tree, directory)
 
 
 def _made(folder: Path) -> Path:
@@ -108,32 +130,31 @@ def _made(folder: Path) -> Path:
     return folder.resolve()
 
 
-def _empty_again(directory: str) -> bool:
+def _empty_again(spare: _Spare) -> bool:
     """Make it as it was made. False when that cannot be: a spider may have changed its working directory."""
-    work = f"{directory}/{WORK_DIRECTORY}"
+    work = f"{spare.path}/{WORK_DIRECTORY}"
     try:
         status = os.lstat(work)
         if status.st_mode != stat.S_IFDIR | stat.S_IRWXU or status.st_uid != os.getuid():
             return False
-        _empty(work, keep=frozenset())
-        _empty(
-            directory, keep=_MADE | {SPARE_PREFIX + kind for kind in _SPARE_FILES if _spare(directory, kind)}
-        )
+        spare.copies.keep_untouched(work)
+        kept = {again for name, again in _USED_AGAIN if _emptied(spare.path, name, again)}
+        _empty(spare.path, keep=kept | {WORK_DIRECTORY})
     except OSError:
         return False
     return True
 
 
-def _spare(directory: str, kind: str) -> bool:
-    """Keep a file of the engine, emptied, for the next attempt: see attemptdir.take_spare.
-
-    Not one that a spider has put in its place."""
-    path, spare = f"{directory}/{_SPARE_FILES[kind]}", f"{directory}/{SPARE_PREFIX}{kind}"
+def _emptied(directory: str, name: str, again: str) -> bool:
+    """Keep a file of the engine for the next attempt: after thousands of deletions a file system looks long
+    for the inode of a new file. Not one that a spider has put in its place."""
+    path = f"{directory}/{name}"
     try:
         if not _is_own_file(path):
             return False
-        os.truncate(path, 0)
-        os.rename(path, spare)  # noqa: PTH104
+        os.close(os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC))
+        if again != name:
+            os.rename(path, f"{directory}/{again}")  # noqa: PTH104
     except FileNotFoundError:
         return False
     return True
@@ -144,27 +165,11 @@ def _is_own_file(path: str) -> bool:
     return status.st_mode == stat.S_IFREG | 0o600 and status.st_nlink == 1 and status.st_uid == os.getuid()
 
 
-def _empty(path: str, *, keep: frozenset[str]) -> None:
+def _empty(path: str, *, keep: set[str]) -> None:
     with os.scandir(path) as entries:
         found = [entry for entry in entries if entry.name not in keep]
     for entry in found:
         if entry.is_dir(follow_symlinks=False):
-            _remove(entry.path)
+            remove_tree(entry.path)
         else:
             os.unlink(entry.path)  # noqa: PTH108
-
-
-def _remove(path: str | Path) -> None:
-    shutil.rmtree(path, onerror=_force)
-
-
-def _force(function: Callable[..., Any], path: str, error: Any) -> None:
-    """A spider may have taken our own right to write away; what still cannot be removed is left."""
-    with contextlib.suppress(OSError):
-        parent = os.path.dirname(path)  # noqa: PTH120
-        os.chmod(parent, stat.S_IRWXU)  # noqa: PTH101
-        if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114
-            os.chmod(path, stat.S_IRWXU)  # noqa: PTH101
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            os.unlink(path)  # noqa: PTH108

@@ -143,7 +143,7 @@ def _release(held: HeldAttempt, *, failed: bool) -> None:
     if failed:
         keep(held.directory)
     else:
-        held.place.directories.release(held.directory)
+        held.place.directories.release(held.directory, held.copies)
 
 
 def _has_failed(held: HeldAttempt, facts: Facts) -> bool:

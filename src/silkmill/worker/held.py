@@ -13,6 +13,7 @@ from silkmill.domain.outcome import Facts, Rules
 from silkmill.domain.states import Phase
 from silkmill.ports.link import Held
 from silkmill.protocol.attemptdir import read_outcome
+from silkmill.worker.copies import Copies
 from silkmill.worker.execution import Execution
 from silkmill.worker.facts import facts_of
 from silkmill.worker.runner import Runner
@@ -51,6 +52,7 @@ class HeldAttempt:
         self.streams = Streams(ref, self.directory, place.link, place.session)
         self.execution = Execution(str(self.directory), self.streams.grew)
         self.rules = Rules()
+        self.copies = Copies()
         self.undoing: asyncio.Timeout | None = None
         self.giving_back: str | None = None
         self._cancel_force: bool | None = None

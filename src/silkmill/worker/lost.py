@@ -10,10 +10,10 @@ from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.outcome import Facts
 from silkmill.protocol.attemptdir import (
     OUTCOME_FILE,
+    UNFINISHED,
     BadSpec,
     append_log,
     count_log_lines,
-    list_segments,
     read_spec,
     repair_tails,
     stream_size,
@@ -26,10 +26,13 @@ from silkmill.worker.workplace import Workplace
 
 
 def has_begun(directory: Path) -> bool:
-    """Whether a runner took the attempt: it reserves the space of the outcome before it starts anything."""
-    if (directory / f"{OUTCOME_FILE}.new").exists() or (directory / OUTCOME_FILE).exists():
+    """Whether a runner took the attempt: it reserves the space of the outcome before it starts anything.
+
+    Empty files are left by the attempt that had the directory before."""
+    reserved = directory / (OUTCOME_FILE + UNFINISHED)
+    if (directory / OUTCOME_FILE).exists() or (reserved.exists() and reserved.stat().st_size > 0):
         return True
-    return any(list_segments(str(directory), stream) for stream in ("log", "items"))
+    return any(stream_size(str(directory), stream) > 0 for stream in ("log", "items"))
 
 
 async def end_lost(ref: AttemptRef, place: Workplace, remains: Remains, *, with_worker: bool) -> Facts:

@@ -31,7 +31,7 @@ async def prepare_held(held: HeldAttempt, order: WorkOrder) -> None:
 async def _try_to_prepare(held: HeldAttempt, order: WorkOrder) -> bool:
     runner = await held.slot.runner()
     try:
-        await prepare(order, held.place, held.directory, runner.process.pid)
+        held.copies = await prepare(order, held.place, held.directory, runner.process.pid)
     except OSError as error:
         if not is_full(error):
             raise

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from silkmill.ports.link import WorkOrder
 from silkmill.protocol.attemptdir import WORK_DIRECTORY, write_spec
+from silkmill.worker.copies import Copies
 from silkmill.worker.prepare.environment import environment_of
 from silkmill.worker.prepare.files import copy_files
 from silkmill.worker.prepare.spec import spec_of
@@ -23,10 +24,10 @@ def new_nonce() -> str:
     return hashlib.blake2b(next(_numbers).to_bytes(8, "big"), key=_secret, digest_size=16).hexdigest()
 
 
-async def prepare(order: WorkOrder, place: Workplace, directory: Path, runner_pid: int) -> None:
+async def prepare(order: WorkOrder, place: Workplace, directory: Path, runner_pid: int) -> Copies:
     """spec.json is written last: it says that the rest is complete. Raises PreparationFailed, OSError."""
-    place.directories.make(directory)
-    await copy_files(order.files, place.blobs, directory / WORK_DIRECTORY)
+    copies = place.directories.make(directory, order.files)
+    await copy_files(order.files, place.blobs, directory / WORK_DIRECTORY, copies)
     nonce = new_nonce()
     env = environment_of(
         order,
@@ -38,3 +39,4 @@ async def prepare(order: WorkOrder, place: Workplace, directory: Path, runner_pi
     )
     spec = spec_of(order, place.settings, env=env, nonce=nonce, boot_id=place.boot_id, directory=directory)
     write_spec(str(directory), spec)
+    return copies

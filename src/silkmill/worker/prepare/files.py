@@ -12,28 +12,27 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from silkmill.domain.version import FileEntry
+from silkmill.worker.copies import SMALL_BYTES, Copies, is_small
 from silkmill.worker.prepare.blobs import BlobCache
 from silkmill.worker.prepare.errors import PreparationFailed
 
-AT_ONCE_BYTES = 256 * 1024
-AT_ONCE_FILES = 64
 _FETCHES = 4
 _PIECE_BYTES = 8 << 20
 _FICLONE = 0x40049409  # linux/fs.h; shares the blocks of a whole file until one side writes
 _NO_CLONE = {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS}
 
 
-async def copy_files(files: Sequence[FileEntry], blobs: BlobCache, work: Path) -> None:
-    """Fill the empty directory `work`. Raises PreparationFailed, OSError.
+async def copy_files(files: Sequence[FileEntry], blobs: BlobCache, work: Path, copies: Copies) -> None:
+    """Fill the directory `work`, which holds `copies` and nothing else. Raises PreparationFailed, OSError.
 
     When cancelled it returns only after it has stopped writing, so that `work` can be removed."""
     check_paths(files)
     with blobs.holding(files):
         await _bring_missing(files, blobs)
-        if len(files) <= AT_ONCE_FILES and sum(entry.size for entry in files) <= AT_ONCE_BYTES:
-            _copy_all(files, blobs, str(work), None)
+        if is_small(files):
+            _copy_all(files, blobs, str(work), copies, None)
         else:
-            await _copy_in_thread(files, blobs, str(work))
+            await _copy_in_thread(files, blobs, str(work), copies)
 
 
 def check_paths(files: Sequence[FileEntry]) -> None:
@@ -77,9 +76,9 @@ async def _bring_each(entries: Iterator[FileEntry], blobs: BlobCache) -> None:
         await blobs.bring(entry)
 
 
-async def _copy_in_thread(files: Sequence[FileEntry], blobs: BlobCache, work: str) -> None:
+async def _copy_in_thread(files: Sequence[FileEntry], blobs: BlobCache, work: str, copies: Copies) -> None:
     stop = threading.Event()
-    copying = asyncio.ensure_future(asyncio.to_thread(_copy_all, files, blobs, work, stop))
+    copying = asyncio.ensure_future(asyncio.to_thread(_copy_all, files, blobs, work, copies, stop))
     try:
         await asyncio.shield(copying)
     except asyncio.CancelledError:
@@ -89,23 +88,28 @@ async def _copy_in_thread(files: Sequence[FileEntry], blobs: BlobCache, work: st
         raise
 
 
-def _copy_all(files: Sequence[FileEntry], blobs: BlobCache, work: str, stop: threading.Event | None) -> None:
-    for folder in _folders(files):
-        os.mkdir(f"{work}/{folder}", 0o755)  # noqa: PTH102
+def _copy_all(
+    files: Sequence[FileEntry], blobs: BlobCache, work: str, copies: Copies, stop: threading.Event | None
+) -> None:
+    copies.begin(work, files, _folders(files))
     for entry in files:
         if stop is not None and stop.is_set():
             return
-        _copy(blobs, entry, f"{work}/{entry.path}", stop)
+        if entry not in copies:
+            _copy(blobs, entry, f"{work}/{entry.path}", copies, stop)
 
 
-def _copy(blobs: BlobCache, entry: FileEntry, path: str, stop: threading.Event | None) -> None:
+def _copy(
+    blobs: BlobCache, entry: FileEntry, path: str, copies: Copies, stop: threading.Event | None
+) -> None:
     target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        if entry.size <= AT_ONCE_BYTES:
+        if entry.size <= SMALL_BYTES:
             _write(target, blobs.content(entry))
         else:
             _copy_large(blobs.path(entry.sha256), target, entry.size, stop)
         os.fchmod(target, entry.mode & 0o777)
+        copies.add(entry, target)
     finally:
         os.close(target)
 
