@@ -18,6 +18,8 @@ from silkmill.worker.copies import Copies, remove_tree
 
 _KEPT = "kept"  # an empty file; its age is how long the directory has been kept
 _SPARES = 16
+_BATCH = 8
+_BATCH_SECONDS = 0.05
 _FIRST_LOG = segment_path("", "log", 0)
 _USED_AGAIN = (
     (SPEC_FILE, SPEC_FILE + UNFINISHED),
@@ -36,8 +38,8 @@ class _Spare:
 class AttemptDirectories:
     """`<folder>/<task>.<n>`, each with a folder `work`.
 
-    A released directory is emptied in `released`, by a thread that takes all that wait, and serves another
-    attempt: making and removing directories is the dearest thing a small task asks of a file system."""
+    A released directory is emptied in `released`, some at a time by a thread, and serves another attempt:
+    making and removing directories is the dearest thing a small task asks of a file system."""
 
     def __init__(self, folder: Path, released: Path) -> None:
         self.folder = _made(folder)
@@ -78,7 +80,10 @@ class AttemptDirectories:
         except OSError:  # another file system, or a full one
             released = str(directory)
         self._released.append(_Spare(released, copies))
-        self.wake.set()
+        if len(self._released) == 1:
+            asyncio.get_running_loop().call_later(_BATCH_SECONDS, self.wake.set)
+        elif len(self._released) == _BATCH:
+            self.wake.set()
 
     async def tick(self) -> None:
         """Empty what was released so far."""

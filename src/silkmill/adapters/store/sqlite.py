@@ -61,7 +61,7 @@ class SqliteStore:
     async def _change(self, old: Task, new: Task, positions: dict[str, int]) -> Task:
         rules.check_change(old, new)
         changed = with_fields(new, revision=old.revision + 1)
-        stored = await self._writer.write(writes.change_task(old, changed, positions))
+        stored = await self._writer.write(writes.change_task(old, changed, positions), single=True)
         return codec.with_positions(changed, stored)
 
     async def tasks(

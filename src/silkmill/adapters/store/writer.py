@@ -1,7 +1,8 @@
 """The one thread that writes to SQLite, committing together what arrived during the last commit.
 
-A group is one transaction; every operation in it stands in a savepoint of its own. No operation is answered
-before COMMIT has returned, and the answers of a group reach the event loop in one step.
+A group is one transaction; every operation in it that is more than one statement stands in a savepoint of its
+own. No operation is answered before COMMIT has returned. Operations reach the thread, and answers the event
+loop, together: each time one of the two is woken costs more than many an operation.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import structlog
@@ -32,12 +34,13 @@ _log = structlog.get_logger(__name__)
 
 
 class Operation:
-    """One write on its way: what to run, and who waits for it. `size` is its payload in bytes."""
+    """One write on its way: what to run, and who waits for it. `size` is its payload in bytes; `single`: it
+    changes something by one statement only, so that SQLite itself does all of it or nothing."""
 
-    __slots__ = ("error", "future", "result", "run", "size")
+    __slots__ = ("error", "future", "result", "run", "single", "size")
 
-    def __init__(self, run: Write[Any], size: int, future: asyncio.Future[Any]) -> None:
-        self.run, self.size, self.future = run, size, future
+    def __init__(self, run: Write[Any], size: int, single: bool, future: asyncio.Future[Any]) -> None:
+        self.run, self.size, self.single, self.future = run, size, single, future
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -54,7 +57,8 @@ class Writer:
     """Takes writes from the event loop, answers them after their commit. `groups` counts commits."""
 
     def __init__(self, path: Path) -> None:
-        self._queue: SimpleQueue[Operation | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[Operation] | None] = SimpleQueue()
+        self._turn: list[Operation] = []
         self._wal = path.with_name(path.name + "-wal")
         self._connection = connect(path)
         self._cursor = self._connection.cursor()
@@ -73,41 +77,46 @@ class Writer:
             yield writer
         finally:
             writer._closed = True
+            writer._hand_over()
             writer._queue.put(None)
             writer._thread.join()
             writer._connection.close()
 
-    async def write(self, run: Write[Result], size: int = 0) -> Result:
+    async def write(self, run: Write[Result], size: int = 0, *, single: bool = False) -> Result:
         """Run it in a transaction, answer once that is on disk.
 
         Raises what `run` raised (then it changed nothing) or Unavailable, which is ambiguous."""
         if self._closed:
             raise Unavailable("store", "it is closed")
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._queue.put(Operation(run, size, future))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        if not self._turn:
+            loop.call_soon(self._hand_over)
+        self._turn.append(Operation(run, size, single, future))
         return await future
 
+    def _hand_over(self) -> None:
+        """All that this turn of the event loop wants to write."""
+        turn, self._turn = self._turn, []
+        self._queue.put(turn)
+
     def _run(self) -> None:
-        while (first := self._queue.get()) is not None:
-            group = [first]
-            more = self._gather(group)
+        waiting: deque[Operation] = deque()
+        while self._gather(waiting):
+            group = _next_group(waiting)
             self._handle(group)
             _answer(group)
             self._bound_wal()
-            if not more:
-                return
 
-    def _gather(self, group: list[Operation]) -> bool:
-        """Add what waits already. False when the end has been asked for."""
-        size = group[0].size
-        with suppress(Empty):
-            while len(group) < GROUP_OPERATIONS and size < GROUP_BYTES:
-                operation = self._queue.get_nowait()
-                if operation is None:
-                    return False
-                group.append(operation)
-                size += operation.size
-        return True
+    def _gather(self, waiting: deque[Operation]) -> bool:
+        """Take all that was handed over; False when nothing is left and the end has been asked for."""
+        while not waiting or not self._queue.empty():
+            turn = self._queue.get()
+            if turn is None:
+                self._queue.put(None)  # for the next look
+                break
+            waiting.extend(turn)
+        return bool(waiting)
 
     def _handle(self, group: list[Operation]) -> None:
         """Commit the group; if SQLite dropped the whole transaction, each operation in one of its own."""
@@ -156,16 +165,19 @@ class Writer:
     def _apply(self, operation: Operation) -> None:
         """Run one operation in its savepoint. Raises when SQLite has given up the whole transaction."""
         execute = self._cursor.execute
-        execute("SAVEPOINT operation")
+        if not operation.single:
+            execute("SAVEPOINT operation")
         try:
             operation.result = operation.run(self._cursor)
             operation.error = None
         except Exception as error:
             if not self._connection.in_transaction:
                 raise
-            execute("ROLLBACK TO operation")
+            if not operation.single:
+                execute("ROLLBACK TO operation")
             operation.error = unavailable(error) if is_of_file(error) else error
-        execute("RELEASE operation")
+        if not operation.single:
+            execute("RELEASE operation")
 
     def _bound_wal(self) -> None:
         """Readers that overlap without a gap keep SQLite from starting its log anew: wait for them, at twice
@@ -179,6 +191,15 @@ class Writer:
         with suppress(sqlite3.Error):
             if self._connection.in_transaction:
                 self._cursor.execute("ROLLBACK")
+
+
+def _next_group(waiting: deque[Operation]) -> list[Operation]:
+    group = [waiting.popleft()]
+    size = group[0].size
+    while waiting and len(group) < GROUP_OPERATIONS and size < GROUP_BYTES:
+        group.append(waiting.popleft())
+        size += group[-1].size
+    return group
 
 
 def _fail(group: list[Operation], error: Unavailable) -> None:

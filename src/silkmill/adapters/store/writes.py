@@ -37,7 +37,7 @@ def insert_tasks(tasks: Sequence[Task]) -> Write[None]:
 
 
 def change_task(old: Task, new: Task, positions: dict[str, int]) -> Write[Positions]:
-    """`new` with its final revision, over `old`. Answers with the stored positions."""
+    """`new` with its final revision, over `old`: a single write. Answers with the stored positions."""
     before, after = codec.index_of(old), codec.index_of(new)
     values: dict[str, Any] = {name: value for name, value in after.items() if value != before[name]}
     values |= {"doc": codec.encode(new), "revision": new.revision, "change_id": new.change_id, **positions}
