@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _V2 = "cgroup2"
 _V1 = "cgroup"
+_READ_BYTES = 8192
 
 
 def find_cgroup_base(name: str) -> str | None:
@@ -166,10 +167,15 @@ def _make(group: str) -> None:
 
 def _read(path: str) -> str:
     try:
-        with open(path, "rb", buffering=0) as file:
-            return os.fsdecode(file.read())
-    except OSError:  # ENODEV too: the group was removed while it was read
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
         return ""
+    try:
+        return os.fsdecode(b"".join(iter(lambda: os.read(descriptor, _READ_BYTES), b"")))
+    except OSError:  # ENODEV: the group was removed while it was read
+        return ""
+    finally:
+        os.close(descriptor)
 
 
 def _write(path: str, text: str) -> None:

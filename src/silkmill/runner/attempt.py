@@ -226,5 +226,4 @@ class Attempt:
         self._streams.note(self._recorder.note(text, time.time_ns()), now)
 
     def _announce_start(self, process: MainProcess) -> None:
-        fields = {"pid": process.pid, "start_time": process.start_time, "at": process.started_at}
-        self._announce("started", fields)
+        self._announce("started", {"pid": process.pid, "at": process.started_at})

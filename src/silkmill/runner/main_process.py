@@ -7,7 +7,6 @@ import signal
 import time
 
 from silkmill.protocol.logframe import rfc3339
-from silkmill.runner.processes import start_time
 
 TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ class MainProcess:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.started_at = rfc3339(time.time_ns())
-        self.start_time = start_time(pid)
         self.ended = False
         self._status = 0
         self._signals_sent: set[int] = set()
