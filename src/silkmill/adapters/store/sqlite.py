@@ -45,7 +45,8 @@ class SqliteStore:
     async def insert_tasks(self, tasks: Sequence[Task]) -> None:
         rest = iter(tasks)
         while chunk := list(islice(rest, TASKS_PER_WRITE)):
-            await self._writer.write(writes.insert_tasks(chunk))
+            single = len(chunk) == 1 and not chunk[0].tags
+            await self._writer.write(writes.insert_tasks(chunk), single=single)
 
     async def task(self, task_id: str) -> Task | None:
         where = {"if_id": task_id}

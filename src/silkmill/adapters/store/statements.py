@@ -37,13 +37,17 @@ _positions = [tasks.c[name] for name in POSITIONS]
 _tasks = select(tasks.c.doc, *_positions)
 
 TASK = _sql(_tasks.where(_if(tasks.c.id)))
-EXISTING_TASKS = _sql(
-    select(tasks.c.id).where(
-        tasks.c.id.in_(select(func.json_each(bindparam("ids")).table_valued("value").c.value))
+INSERT_TASK = _sql(sqlite.insert(tasks).on_conflict_do_nothing(index_elements=[tasks.c.id]))
+TAG_NEW_TASK = _sql(  # to be run before its task is inserted
+    insert(task_tags)
+    .prefix_with("OR IGNORE")
+    .from_select(
+        ["tag", "task_id"],
+        select(bindparam("tag"), bindparam("task_id")).where(
+            ~select(tasks.c.id).where(tasks.c.id == bindparam("task_id")).exists()
+        ),
     )
 )
-INSERT_TASK = _sql(insert(tasks))
-INSERT_TAG = _sql(insert(task_tags).prefix_with("OR IGNORE"))
 OWN_TASK_CHANGE = _sql(
     select(*_positions).where(_if(tasks.c.id), _if(tasks.c.revision), _if(tasks.c.change_id))
 )

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import msgspec
-
 from silkmill.adapters.store import codec, rules
 from silkmill.adapters.store import statements as sql
 from silkmill.adapters.store.writer import Write
@@ -22,16 +20,14 @@ Record = TypeVar("Record")
 
 
 def insert_tasks(tasks: Sequence[Task]) -> Write[None]:
-    rows: dict[str, dict[str, Any]] = {}
-    for task in tasks:
-        rows.setdefault(task.id, _row(task))
-    ids = msgspec.json.encode(list(rows)).decode()
+    """A task that is there already stays as it is."""
+    rows = [_row(task) for task in tasks]
     tags = [{"tag": tag, "task_id": task.id} for task in tasks for tag in task.tags]
 
     def run(cursor: sqlite3.Cursor) -> None:
-        kept = {task_id for (task_id,) in cursor.execute(sql.EXISTING_TASKS, {"ids": ids}).fetchall()}
-        cursor.executemany(sql.INSERT_TASK, [row for task_id, row in rows.items() if task_id not in kept])
-        cursor.executemany(sql.INSERT_TAG, [tag for tag in tags if tag["task_id"] not in kept])
+        if tags:
+            cursor.executemany(sql.TAG_NEW_TASK, tags)
+        cursor.executemany(sql.INSERT_TASK, rows)
 
     return run
 
