@@ -31,6 +31,19 @@ def test_small_tasks_leave_nothing_behind(tmp_path: Path) -> None:
         assert {path.name for spare in spares for path in spare.iterdir()} <= SPARE_NAMES
 
 
+def test_a_spider_that_changes_its_files_changes_them_for_nobody_else(tmp_path: Path) -> None:
+    """Though the copies of one attempt serve the next one."""
+    script = "cat data.txt; ls; echo spoilt > data.txt; touch more"
+    with Server(tmp_path / "data", max_runners=1) as server:
+        folder = spider_folder(tmp_path, "selfish", script, "", "sh main.py")
+        (folder / "data.txt").write_text("intact\n")
+        server.deploy(folder)
+        for _ in range(2 * MOST_SPARES):
+            task_id = server.submit("selfish")
+            server.wait(task_id)
+            assert server.log(task_id).split() == [b"intact", b"data.txt", b"main.py", b"spider.toml"]
+
+
 def run_all(server: Server, count: int) -> None:
     ids = server.submit_many([{"spider": "tiny"}] * count)
     wait_for(lambda: is_idle(server), f"{count} tasks to end", seconds=60 + count / 20)
