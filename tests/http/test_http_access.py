@@ -12,6 +12,7 @@ from tests.http.conftest import TOKEN, app_of
 from tests.http.problems import assert_problem
 from tests.support.master_rig import Rig
 
+from silkmill.adapters.http.app import NOUNS
 from silkmill.adapters.store.memory import MemoryStore
 
 OPEN = {"/healthz", "/readyz", "/api/v1/healthz", "/api/v1/readyz"}
@@ -25,9 +26,9 @@ def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
 ROUTES = sorted(routes(app_of(Rig(MemoryStore()))))
 
 
-def test_nothing_is_beside_the_closed_router_and_the_probes(app: FastAPI) -> None:
-    """Each of the three is an included router; what is added to the application itself would be open."""
-    assert len(app.routes) == 3
+def test_nothing_is_beside_the_closed_routers_and_the_probes(app: FastAPI) -> None:
+    """All are included routers; what is added to the application itself would be open."""
+    assert len(app.routes) == len(NOUNS) + 2
 
 
 def test_there_are_routes() -> None:

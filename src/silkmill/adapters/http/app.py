@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 
 from silkmill.adapters.http import (
     blobs,
@@ -36,10 +36,8 @@ def create_app(parts: Parts, token: str, *, hosts: frozenset[str] = LOOPBACK) ->
     app.state.closing = asyncio.Event()
     problems.install(app)
     app.add_middleware(Guard, hosts=hosts)
-    closed = APIRouter(prefix=PREFIX, dependencies=[Depends(require_token)])
     for noun in NOUNS:
-        closed.include_router(noun.router)
-    app.include_router(closed)
+        app.include_router(noun.router, prefix=PREFIX, dependencies=[Depends(require_token)])
     app.include_router(health.router)  # open: a probe has no token
     app.include_router(health.router, prefix=PREFIX)
     return app

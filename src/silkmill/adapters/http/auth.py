@@ -11,7 +11,7 @@ from silkmill.adapters.http.problems import Refusal
 
 
 async def require_token(request: Request) -> None:
-    """The one dependency of the API's router: whatever is on it is closed without the token.
+    """The one dependency of all routers of the API: whatever is on them is closed without the token.
 
     A coroutine, because FastAPI sends any other dependency through a thread."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
