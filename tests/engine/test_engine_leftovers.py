@@ -16,6 +16,7 @@ SLOTS = 4
 SPARES, MOST_SPARES = "cache/released", 16
 SPARE_NAMES = {"work", "spec.json.new", "outcome.json.new", "log.0"}
 """Directories that wait for the next attempts, with empty files."""
+DEPLOYED_NAMES = {"main.py", "spider.toml"}
 
 
 @pytest.mark.slow
@@ -29,6 +30,7 @@ def test_small_tasks_leave_nothing_behind(tmp_path: Path) -> None:
         spares = list((server.data / SPARES).iterdir())
         assert len(spares) <= MOST_SPARES
         assert {path.name for spare in spares for path in spare.iterdir()} <= SPARE_NAMES
+        assert {path.name for spare in spares for path in (spare / "work").iterdir()} <= DEPLOYED_NAMES
 
 
 def test_a_spider_that_changes_its_files_changes_them_for_nobody_else(tmp_path: Path) -> None:
@@ -95,7 +97,7 @@ def holdings(server: Server) -> dict[str, Any]:
         "objects": sum(path.is_file() for path in objects(server.data)),
         "files": sorted(other_files(server.data)),
         "bytes of released attempts": sum(
-            path.stat().st_size for path in (server.data / SPARES).rglob("*") if path.is_file()
+            path.stat().st_size for path in (server.data / SPARES).glob("*/*") if path.is_file()
         ),
     }
 

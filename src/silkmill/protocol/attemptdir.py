@@ -8,11 +8,11 @@
     work/                   the spider's working directory
 
 A segment is closed when a later one exists. The agent may unlink closed segments that are acknowledged.
+A directory that is used again begins with an empty `log.0`, `spec.json.new` and `outcome.json.new`.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 
@@ -164,8 +164,9 @@ def overwrite(descriptor: int, content: bytes) -> None:
     """Give a file this content and no other. Raises OSError; a repeat writes all of it again.
 
     It is never cut to nothing before: what a file gets after that, ext4 writes out when it is closed."""
-    if os.pwrite(descriptor, content, 0) < len(content):  # only a full disk stops such a write half-way
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    written = 0
+    while written < len(content):
+        written += os.pwrite(descriptor, content[written:], written)
     if os.fstat(descriptor).st_size > len(content):
         os.ftruncate(descriptor, len(content))
 

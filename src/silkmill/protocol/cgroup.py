@@ -168,14 +168,12 @@ def _make(group: str) -> None:
 def _read(path: str) -> str:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+        try:
+            return os.fsdecode(b"".join(iter(lambda: os.read(descriptor, _READ_BYTES), b"")))
+        finally:
+            os.close(descriptor)
+    except OSError:  # ENODEV too: the group was removed while it was read
         return ""
-    try:
-        return os.fsdecode(b"".join(iter(lambda: os.read(descriptor, _READ_BYTES), b"")))
-    except OSError:  # ENODEV: the group was removed while it was read
-        return ""
-    finally:
-        os.close(descriptor)
 
 
 def _write(path: str, text: str) -> None:

@@ -14,12 +14,15 @@ from pathlib import Path
 from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.version import FileEntry
 from silkmill.protocol.attemptdir import OUTCOME_FILE, SPEC_FILE, UNFINISHED, WORK_DIRECTORY, segment_path
-from silkmill.worker.copies import Copies, remove_tree
+from silkmill.worker.copies import Copies, is_small
+from silkmill.worker.removal import remove_surely, remove_tree
 
 _KEPT = "kept"  # an empty file; its age is how long the directory has been kept
 _SPARES = 16
 _BATCH = 8
 _BATCH_SECONDS = 0.05
+"""Released directories wait until they are so many, or for so long: to hand work to a thread costs the event
+loop as much as emptying one."""
 _FIRST_LOG = segment_path("", "log", 0)
 _USED_AGAIN = (
     (SPEC_FILE, SPEC_FILE + UNFINISHED),
@@ -54,8 +57,8 @@ class AttemptDirectories:
         return self.folder / str(ref)
 
     def make(self, directory: Path, files: Sequence[FileEntry]) -> Copies:
-        """A directory with a folder `work`, in which are these copies (of `files`, if there are any) and
-        nothing else. Raises OSError."""
+        """A directory with a folder `work`, in which these copies are and nothing else: of `files`, if a
+        directory with such is waiting. Raises OSError."""
         spare = self._take_spare(files)
         if spare is None:
             directory.mkdir(mode=0o700)
@@ -67,12 +70,15 @@ class AttemptDirectories:
     def _take_spare(self, files: Sequence[FileEntry]) -> _Spare | None:
         if not self._spares:
             return None
-        spare = next((spare for spare in self._spares if spare.copies.files == files), self._spares[0])
+        spare = self._spares[0]
+        if is_small(files):
+            spare = next((spare for spare in self._spares if spare.copies.files == files), spare)
         self._spares.remove(spare)
         return spare
 
     def release(self, directory: Path, copies: Copies) -> None:
-        """The attempt is over and all its processes are dead: nothing that was written in it stays."""
+        """The attempt is over and all its processes are dead: nothing that was written in it stays. Needs a
+        running event loop."""
         self._names += 1
         released = f"{self._released_folder}/{self._names}"
         try:
@@ -142,7 +148,7 @@ def _empty_again(spare: _Spare) -> bool:
         status = os.lstat(work)
         if status.st_mode != stat.S_IFDIR | stat.S_IRWXU or status.st_uid != os.getuid():
             return False
-        spare.copies.keep_untouched(work)
+        spare.copies.remove_others(work)
         kept = {again for name, again in _USED_AGAIN if _emptied(spare.path, name, again)}
         _empty(spare.path, keep=kept | {WORK_DIRECTORY})
     except OSError:
@@ -157,6 +163,7 @@ def _emptied(directory: str, name: str, again: str) -> bool:
     try:
         if not _is_own_file(path):
             return False
+        # ext4 writes a file that was cut to nothing out at its next close, which is here and now.
         os.close(os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC))
         if again != name:
             os.rename(path, f"{directory}/{again}")  # noqa: PTH104
@@ -174,7 +181,4 @@ def _empty(path: str, *, keep: set[str]) -> None:
     with os.scandir(path) as entries:
         found = [entry for entry in entries if entry.name not in keep]
     for entry in found:
-        if entry.is_dir(follow_symlinks=False):
-            remove_tree(entry.path)
-        else:
-            os.unlink(entry.path)  # noqa: PTH108
+        remove_surely(entry)

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ from silkmill.adapters.store import connection, writer
 from silkmill.adapters.store.sqlite import SqliteStore
 from silkmill.domain.errors import Conflict, Unavailable
 from silkmill.domain.task import Task
-from silkmill.ports.store import TaskFilter
+from silkmill.domain.version import Blob
+from silkmill.ports.store import Stored, TaskFilter
 from silkmill.runtime import faults
 
 TESTS = Path(__file__).parents[2]
@@ -61,6 +63,35 @@ async def test_what_arrives_during_a_commit_is_committed_together(store: SqliteS
     assert first.done()
     assert store._writer.groups == 2
     assert len(await store.tasks(TaskFilter(), limit=200)) == 100
+
+
+async def test_what_has_no_savepoint_changes_by_one_statement(store: SqliteStore) -> None:
+    """So that SQLite itself does all of it or nothing."""
+    seen: list[str] = []
+    store._writer._connection.set_trace_callback(seen.append)
+    task, tagged, blob = make_task(), make_task(tags=("a", "b")), Blob("s", "name", 1, make_task().created_at)
+    await store.insert_tasks([task])
+    await store.insert_tasks([tagged])
+    await store.insert_tasks([make_task(), make_task()])
+    await store.swap(task, changed(task, priority=1))
+    with pytest.raises(Conflict):
+        await store.swap(task, changed(task, priority=2))
+    record = await store.replace_record(await inserted(store, blob), replace(blob, size=2), "change")
+    await store.delete_record(record)
+    await store.ping()
+    transactions = [text.split("\n") for text in "\n".join(seen).split("BEGIN IMMEDIATE")[1:]]
+    changes = [
+        sum(line.startswith(("INSERT", "UPDATE", "DELETE")) for line in lines)
+        for lines in transactions
+        if "SAVEPOINT operation" not in lines
+    ]
+    assert changes == [1] * 7
+    assert len(transactions) == 9
+
+
+async def inserted(store: SqliteStore, blob: Blob) -> Stored[Blob]:
+    await store.insert_record(blob.sha256, blob)
+    return Stored(blob.sha256, blob, 0)
 
 
 async def test_a_refused_write_leaves_the_rest_of_its_group(store: SqliteStore) -> None:

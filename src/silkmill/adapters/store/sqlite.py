@@ -15,7 +15,7 @@ from silkmill.adapters.store import codec, rules, writes
 from silkmill.adapters.store import statements as sql
 from silkmill.adapters.store.readers import Readers, snapshot
 from silkmill.adapters.store.schema import bring_to_head
-from silkmill.adapters.store.writer import Writer
+from silkmill.adapters.store.writer import Single, Writer
 from silkmill.domain.attempt import AttemptRef, Positions
 from silkmill.domain.fields import with_fields
 from silkmill.domain.states import State
@@ -45,8 +45,7 @@ class SqliteStore:
     async def insert_tasks(self, tasks: Sequence[Task]) -> None:
         rest = iter(tasks)
         while chunk := list(islice(rest, TASKS_PER_WRITE)):
-            single = len(chunk) == 1 and not chunk[0].tags
-            await self._writer.write(writes.insert_tasks(chunk), single=single)
+            await self._writer.write(writes.insert_tasks(chunk))
 
     async def task(self, task_id: str) -> Task | None:
         where = {"if_id": task_id}
@@ -62,7 +61,7 @@ class SqliteStore:
     async def _change(self, old: Task, new: Task, positions: dict[str, int]) -> Task:
         rules.check_change(old, new)
         changed = with_fields(new, revision=old.revision + 1)
-        stored = await self._writer.write(writes.change_task(old, changed, positions), single=True)
+        stored = await self._writer.write(writes.change_task(old, changed, positions))
         return codec.with_positions(changed, stored)
 
     async def tasks(
@@ -136,7 +135,7 @@ class SqliteStore:
         return [Stored(key, codec.decode(kind, document), revision) for key, document, revision in rows]
 
     async def ping(self) -> None:
-        await self._writer.write(writes.beat)
+        await self._writer.write(Single(writes.beat))
 
     async def _rows(self, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         return await self._readers.read(

@@ -1,8 +1,8 @@
 """The one thread that writes to SQLite, committing together what arrived during the last commit.
 
-A group is one transaction; every operation in it that is more than one statement stands in a savepoint of its
-own. No operation is answered before COMMIT has returned. Operations reach the thread, and answers the event
-loop, together: each time one of the two is woken costs more than many an operation.
+A group is one transaction; every operation in it that is not `Single` stands in a savepoint of its own. No
+operation is answered before COMMIT has returned. Operations reach the thread, and answers the event loop,
+together: each time one of the two is woken costs more than many an operation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
 
@@ -33,14 +33,25 @@ GROUP_BYTES = 8 * 1024 * 1024
 _log = structlog.get_logger(__name__)
 
 
+class Single(Generic[Result]):
+    """A write that changes something by one statement only: SQLite itself does all of it or nothing."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run: Write[Result]) -> None:
+        self._run = run
+
+    def __call__(self, cursor: sqlite3.Cursor) -> Result:
+        return self._run(cursor)
+
+
 class Operation:
-    """One write on its way: what to run, and who waits for it. `size` is its payload in bytes; `single`: it
-    changes something by one statement only, so that SQLite itself does all of it or nothing."""
+    """One write on its way: what to run, and who waits for it. `size` is its payload in bytes."""
 
-    __slots__ = ("error", "future", "result", "run", "single", "size")
+    __slots__ = ("error", "future", "result", "run", "size")
 
-    def __init__(self, run: Write[Any], size: int, single: bool, future: asyncio.Future[Any]) -> None:
-        self.run, self.size, self.single, self.future = run, size, single, future
+    def __init__(self, run: Write[Any], size: int, future: asyncio.Future[Any]) -> None:
+        self.run, self.size, self.future = run, size, future
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -82,7 +93,7 @@ class Writer:
             writer._thread.join()
             writer._connection.close()
 
-    async def write(self, run: Write[Result], size: int = 0, *, single: bool = False) -> Result:
+    async def write(self, run: Write[Result], size: int = 0) -> Result:
         """Run it in a transaction, answer once that is on disk.
 
         Raises what `run` raised (then it changed nothing) or Unavailable, which is ambiguous."""
@@ -92,7 +103,7 @@ class Writer:
         future: asyncio.Future[Result] = loop.create_future()
         if not self._turn:
             loop.call_soon(self._hand_over)
-        self._turn.append(Operation(run, size, single, future))
+        self._turn.append(Operation(run, size, future))
         return await future
 
     def _hand_over(self) -> None:
@@ -163,21 +174,24 @@ class Writer:
         return True
 
     def _apply(self, operation: Operation) -> None:
-        """Run one operation in its savepoint. Raises when SQLite has given up the whole transaction."""
-        execute = self._cursor.execute
-        if not operation.single:
-            execute("SAVEPOINT operation")
+        """Run one operation, all of it or nothing. Raises when SQLite has given up the whole transaction."""
+        if isinstance(operation.run, Single):
+            self._run_one(operation)
+            return
+        self._cursor.execute("SAVEPOINT operation")
+        self._run_one(operation)
+        if operation.error is not None:
+            self._cursor.execute("ROLLBACK TO operation")
+        self._cursor.execute("RELEASE operation")
+
+    def _run_one(self, operation: Operation) -> None:
         try:
             operation.result = operation.run(self._cursor)
             operation.error = None
         except Exception as error:
             if not self._connection.in_transaction:
                 raise
-            if not operation.single:
-                execute("ROLLBACK TO operation")
             operation.error = unavailable(error) if is_of_file(error) else error
-        if not operation.single:
-            execute("RELEASE operation")
 
     def _bound_wal(self) -> None:
         """Readers that overlap without a gap keep SQLite from starting its log anew: wait for them, at twice

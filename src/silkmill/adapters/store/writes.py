@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from silkmill.adapters.store import codec, rules
 from silkmill.adapters.store import statements as sql
-from silkmill.adapters.store.writer import Write
+from silkmill.adapters.store.writer import Single, Write
 from silkmill.domain.attempt import AttemptRef, Positions
 from silkmill.domain.errors import Duplicate
 from silkmill.domain.task import Task, appended, check_writer
@@ -29,11 +29,11 @@ def insert_tasks(tasks: Sequence[Task]) -> Write[None]:
             cursor.executemany(sql.TAG_NEW_TASK, tags)
         cursor.executemany(sql.INSERT_TASK, rows)
 
-    return run
+    return run if tags or len(rows) > 1 else Single(run)
 
 
 def change_task(old: Task, new: Task, positions: dict[str, int]) -> Write[Positions]:
-    """`new` with its final revision, over `old`: a single write. Answers with the stored positions."""
+    """`new` with its final revision, over `old`. Answers with the stored positions."""
     before, after = codec.index_of(old), codec.index_of(new)
     values: dict[str, Any] = {name: value for name, value in after.items() if value != before[name]}
     values |= {"doc": codec.encode(new), "revision": new.revision, "change_id": new.change_id, **positions}
@@ -51,7 +51,7 @@ def change_task(old: Task, new: Task, positions: dict[str, int]) -> Write[Positi
             raise rules.conflict(old)
         return Positions(*rows[0])
 
-    return run
+    return Single(run)
 
 
 def append_items(
@@ -105,7 +105,7 @@ def delete_log_tail(ref: AttemptRef, before: int) -> Write[None]:
     def run(cursor: sqlite3.Cursor) -> None:
         cursor.execute(sql.DELETE_TAIL, where)
 
-    return run
+    return Single(run)
 
 
 def insert_record(key: str, value: object) -> Write[None]:
@@ -116,7 +116,7 @@ def insert_record(key: str, value: object) -> Write[None]:
         if cursor.execute(sql.INSERT_RECORD, row).rowcount == 0:
             raise Duplicate(f"{kind} {key}")
 
-    return run
+    return Single(run)
 
 
 def replace_record(old: Stored[Record], value: Record, change_id: str) -> Write[None]:
@@ -129,7 +129,7 @@ def replace_record(old: Stored[Record], value: Record, change_id: str) -> Write[
         if replaced.rowcount == 0 and not cursor.execute(sql.OWN_RECORD_CHANGE, own).fetchall():
             raise rules.record_conflict(old)
 
-    return run
+    return Single(run)
 
 
 def delete_record(old: Stored[Record]) -> Write[None]:
@@ -140,7 +140,7 @@ def delete_record(old: Stored[Record]) -> Write[None]:
         if deleted.rowcount == 0 and cursor.execute(sql.RECORD, one).fetchall():
             raise rules.record_conflict(old)
 
-    return run
+    return Single(run)
 
 
 def beat(cursor: sqlite3.Cursor) -> None:

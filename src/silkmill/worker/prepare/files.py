@@ -91,7 +91,7 @@ async def _copy_in_thread(files: Sequence[FileEntry], blobs: BlobCache, work: st
 def _copy_all(
     files: Sequence[FileEntry], blobs: BlobCache, work: str, copies: Copies, stop: threading.Event | None
 ) -> None:
-    copies.begin(work, files, _folders(files))
+    copies.adapt(work, files, _folders(files), blobs)
     for entry in files:
         if stop is not None and stop.is_set():
             return
