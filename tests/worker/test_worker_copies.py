@@ -227,7 +227,11 @@ def _remove(work: Path) -> None:
     (work / "main.py").unlink()
 
 
-@pytest.mark.parametrize("meddle", [_remove_tree, _open_waiting_folder, _spoil, _remove])
+def _remove_all(work: Path) -> None:
+    shutil.rmtree(work.parent)
+
+
+@pytest.mark.parametrize("meddle", [_remove_all, _remove_tree, _open_waiting_folder, _spoil, _remove])
 async def test_who_meddles_with_what_waits_harms_nobody(node: Node, meddle: Callable[[Path], None]) -> None:
     files = node.version(CONTENT)
     await node.release(*await node.prepare(files))

@@ -59,13 +59,13 @@ class AttemptDirectories:
     def make(self, directory: Path, files: Sequence[FileEntry]) -> Copies:
         """A directory with a folder `work`, in which these copies are and nothing else: of `files`, if a
         directory with such is waiting. Raises OSError."""
-        spare = self._take_spare(files)
-        if spare is None:
-            directory.mkdir(mode=0o700)
-            (directory / WORK_DIRECTORY).mkdir(mode=0o700)
-            return Copies()
-        os.rename(spare.path, directory)  # noqa: PTH104
-        return spare.copies
+        while spare := self._take_spare(files):
+            with contextlib.suppress(FileNotFoundError):  # somebody has tidied up
+                os.rename(spare.path, directory)  # noqa: PTH104
+                return spare.copies
+        directory.mkdir(mode=0o700)
+        (directory / WORK_DIRECTORY).mkdir(mode=0o700)
+        return Copies()
 
     def _take_spare(self, files: Sequence[FileEntry]) -> _Spare | None:
         if not self._spares:
