@@ -52,6 +52,22 @@ async def test_a_task_that_need_not_wait_is_stored_as_claimed(rig: Rig, agent: A
     assert (await rig.task(task.id)).state is State.FINISHED
 
 
+async def test_the_agent_has_its_order_before_the_submitter_has_the_answer(rig: Rig, agent: Agent) -> None:
+    """To make the answer takes as long as to start the spider, and the start is what is waited for."""
+    ordered: list[AttemptRef] = []
+
+    async def take() -> None:
+        offer = await anext(agent.commands)
+        owner = asyncio.create_task(rig.link.accept(agent.session, offer.ref))
+        ordered.append((await owner).ref)
+
+    taking = asyncio.create_task(take())
+    await asyncio.sleep(0)
+    task = await rig.submit()
+    assert ordered == [AttemptRef(task.id, 1)]
+    await taking
+
+
 async def test_a_task_waits_for_a_slot_and_behind_others(rig: Rig, agent: Agent) -> None:
     running = await rig.submit()
     assert (await rig.submit()).row == WAITING
