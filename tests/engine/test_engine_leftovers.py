@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,11 @@ def is_idle(server: Server) -> bool:
 
 
 def settled(server: Server) -> dict[str, Any] | None:
+    """What is held when nothing is going on: the same twice, for released directories are emptied later."""
     held = holdings(server)
-    return held if not held["attempts"] and held["runners"] == SLOTS else None
+    time.sleep(0.2)
+    quiet = not held["attempts"] and held["runners"] == SLOTS and held == holdings(server)
+    return held if quiet else None
 
 
 def wait_for_same(server: Server, before: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 START_SECONDS = 15.0
 LOOK_SECONDS = 0.2
 Submit = Callable[[Client], dict[str, Any]]
-"""Makes a task. Whatever it does before may be repeated with the next engine."""
+"""Makes a task. It may be repeated with the next engine, and then makes no second one."""
 
 
 @contextmanager
@@ -42,12 +42,12 @@ def running(data: Path, submit: Submit) -> Iterator[tuple[Client, dict[str, Any]
 
 
 def _submitted(client: Client, submit: Submit) -> dict[str, Any] | None:
-    """None when the engine of another `run` ended just then: it had taken nothing."""
+    """None when the engine of another `run` ended just then."""
     try:
         return submit(client)
-    except (NoServer, Problem) as error:
-        leaving = isinstance(error, NoServer) or (error.status, error.field) == (503, "engine")
-        if client.server.pid is None or not leaving:
+    except (NoServer, ConnectionLost, Problem) as error:
+        refused = isinstance(error, Problem) and (error.status, error.field) != (503, "engine")
+        if client.server.pid is None or refused:
             raise
     time.sleep(LOOK_SECONDS)
     return None

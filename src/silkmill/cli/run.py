@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,10 @@ def _detached(data: Path, target: Target, choices: dict[str, Any], as_json: bool
 
 def _attached(data: Path, target: Target, choices: dict[str, Any], as_json: bool) -> int:
     interrupts = Interrupts()
+    key = secrets.token_hex(16)  # who hears no answer asks again
     with (
         interrupts.handled(),
-        running(data, lambda client: _submit(client, target, choices)) as (client, task),
+        running(data, lambda client: _submit(client, target, choices, key)) as (client, task),
     ):
         interrupts.aim(client.server, task["id"])
         say(f"task {task['id']}: {task['spider']}@{task['version']}")
@@ -80,5 +82,7 @@ def _attached(data: Path, target: Target, choices: dict[str, Any], as_json: bool
     return Exit.DONE if code is None else code
 
 
-def _submit(client: Client, target: Target, choices: dict[str, Any]) -> dict[str, Any]:
-    return client.submit(target.locate(client) | choices)
+def _submit(
+    client: Client, target: Target, choices: dict[str, Any], key: str | None = None
+) -> dict[str, Any]:
+    return client.submit(target.locate(client) | choices, key=key)

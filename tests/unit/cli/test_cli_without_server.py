@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +23,7 @@ from silkmill.cli.follow import Follower
 from silkmill.cli.logprint import LogPrinter
 from silkmill.client.client import Client
 from silkmill.client.server import Server
+from silkmill.runner.processes import start_time
 
 
 def test_run_brings_its_engine_and_leaves_nothing_running(alone: Cli, folder: Path) -> None:
@@ -119,6 +125,45 @@ def test_many_runs_come_and_go_and_none_is_lost_at_the_door(alone: Cli, folder: 
         results = [finish(run) for run in runs]
         assert [(result.code, result.json["state"]) for result in results] == [(0, "finished")] * 5, results
     assert alone("ps", "--json").out.count(b'"state": "finished"') == 15
+
+
+def test_an_engine_that_ends_while_it_is_asked_is_followed_by_the_next(alone: Cli, folder: Path) -> None:
+    """It may have taken the task or not: it is asked for again under the same key."""
+    alone("run", str(folder))
+    keys: list[str | None] = []
+
+    class Leaving(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"tasks": []}')
+
+        def do_POST(self) -> None:
+            keys.append(self.headers["Idempotency-Key"])
+            (alone.data / "server.json").unlink()
+
+    with HTTPServer(("127.0.0.1", 0), Leaving) as leaving, thread_of(leaving):
+        facts = {
+            "url": f"http://127.0.0.1:{leaving.server_port}",
+            "pid": os.getpid(),
+            "start_time": start_time(os.getpid()),
+        }
+        (alone.data / "server.json").write_text(json.dumps(facts))
+        result = alone("run", "hello", "--json")
+    assert (result.code, result.json["state"]) == (0, "finished"), result.err
+    assert len(keys) == 1 and keys[0]
+    assert alone("ps", "--json").out.count(b'"state": "finished"') == 2
+
+
+@contextmanager
+def thread_of(server: HTTPServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
 
 
 def test_who_hears_of_the_end_too_late_reads_it(
