@@ -153,8 +153,13 @@ async def test_a_bad_submission_names_the_field_and_makes_nothing(
     assert (await client.tasks())["tasks"] == []
 
 
-async def test_an_unknown_spider_is_404_with_a_remedy(http: httpx.AsyncClient) -> None:
-    assert_problem(await http.post("/api/v1/tasks", json={"spider": "newz"}), 404, "spider")
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "once"}])
+async def test_an_unknown_spider_is_404_with_a_remedy(
+    http: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    answer = await http.post("/api/v1/tasks", json={"spider": "newz"}, headers=headers)
+    assert_problem(answer, 404, "spider")
+    assert answer.json()["detail"].startswith("no spider")
 
 
 async def test_a_key_makes_a_repeated_submission_one_task(client: AsyncClient) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Protocol
 
@@ -66,19 +66,31 @@ class Intake:
             self._admission.admit([task.id])
             return await self._dispatcher.insert(task)
 
+    async def submit_once(self, submission: Submission, key: str, body: bytes) -> str:
+        """One task, whose id is the answer; a repeat of `key` makes no second one. Raises as `submit`."""
+
+        async def check() -> list[bytes]:
+            return [encoded(await self._check(submission))]
+
+        _, (task_id,) = await self._submit(check, key, body)
+        return task_id
+
     async def submit_group(self, lines: Lines, key: str | None, body: bytes) -> tuple[Group, list[str]]:
         """Tasks for all lines, or for none; answers with the group and the task ids, line by line.
 
         `body` is what the submitter sent: for a day a repeat of `key` with the same body makes nothing new,
         and with another one it raises BadInput. Errors name the line. After Unavailable, repeat it with the
         key."""
-        key = key or secrets.token_hex(16)
+        return await self._submit(lambda: self._check_all(lines), key or secrets.token_hex(16), body)
+
+    async def _submit(
+        self, check: Callable[[], Awaitable[list[bytes]]], key: str, body: bytes
+    ) -> tuple[Group, list[str]]:
         with self._admission.submitting(), self.groups.noting_cuts():
             digest = await _digest(body)
             stored, fresh = await self.groups.kept(key), False
             if stored is None:
-                ready = await self._check_all(lines)
-                stored, fresh = await self.groups.commit(ready, key, digest)
+                stored, fresh = await self.groups.commit(await check(), key, digest)
             _check_body(stored.value, digest)
             ids = await ids_of(stored.value)
             self._admission.admit(ids)

@@ -59,8 +59,7 @@ async def submit(request: Request) -> Response:
     if key is None:
         task = await parts.intake.submit(submission)
     else:
-        _, ids = await parts.intake.submit_group([submission], key, body)
-        task = await parts.tasks.get(ids[0])
+        task = await parts.tasks.get(await parts.intake.submit_once(submission, key, body))
     return answer(task_view(task, parts.clock.now()), 201, {"Location": f"/api/v1/tasks/{task.id}"})
 
 
