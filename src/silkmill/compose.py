@@ -119,6 +119,8 @@ class Engine:
             store = stack.enter_context(SqliteStore.open(directory.database))
             given = OnlyGiven(store) if only_given else None
             master = make_master(store, LocalBucket(directory.bucket), SystemClock(), given)
+            if given is not None:
+                master.parts.feed.watch(given.notice)
             token, is_new = directory.token()
             agent = Agent(master.link, directory.path, _agent_settings(settings), SystemClock())
             app = create_app(master.parts, token)

@@ -225,7 +225,7 @@ def test_a_bad_cancel(up: Server, body: bytes) -> None:
 
 
 def test_a_retry_of_what_still_runs(up: Server, tmp_path: Path) -> None:
-    up.deploy(spider_folder(tmp_path, "sleeps", "import time\nwhile True: time.sleep(0.05)\n"))
+    up.deploy(spider_folder(tmp_path, "sleeps", "import time\ntime.sleep(600)\n"))
     task_id = up.submit("sleeps")
     up.wait(task_id, "running")
     check_refused(up, ask(up, "POST", f"{API}/tasks/{task_id}/retry"), 409, stored(up))

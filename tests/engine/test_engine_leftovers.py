@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ def test_small_tasks_leave_nothing_behind(tmp_path: Path) -> None:
     with Server(tmp_path / "data", max_runners=SLOTS) as server:
         server.deploy(spider_folder(tmp_path, "tiny", "", "", "echo ran"))
         run_all(server, WARM_UP)
-        before = wait_for(lambda: settled(server), "the engine to be idle")
+        before = wait_for(Settled(server), "the engine to be idle")
         run_all(server, COUNT)
         wait_for_same(server, before)
         spares = list((server.data / SPARES).iterdir())
@@ -60,12 +59,19 @@ def is_idle(server: Server) -> bool:
     ]
 
 
-def settled(server: Server) -> dict[str, Any] | None:
-    """What is held when nothing is going on: the same twice, for released directories are emptied later."""
-    held = holdings(server)
-    time.sleep(0.2)
-    quiet = not held["attempts"] and held["runners"] == SLOTS and held == holdings(server)
-    return held if quiet else None
+class Settled:
+    """What is held when nothing is going on: the same in two looks, with every released directory emptied."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._before: dict[str, Any] = {}
+
+    def __call__(self) -> dict[str, Any] | None:
+        held = holdings(self._server)
+        is_same, self._before = held == self._before, held
+        is_emptied = not any((self._server.data / SPARES).glob("*/spec.json"))
+        quiet = not held["attempts"] and held["runners"] == SLOTS and is_emptied
+        return held if quiet and is_same else None
 
 
 def wait_for_same(server: Server, before: dict[str, Any]) -> None:

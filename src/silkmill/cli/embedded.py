@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from silkmill.cli.loading import loading
 from silkmill.cli.talk import say
 from silkmill.client.client import Client
-from silkmill.client.errors import ConnectionLost, NoServer, Problem
+from silkmill.client.errors import ClientError, ConnectionLost, NoServer, Problem
 from silkmill.client.server import Server, find_server
 
 if TYPE_CHECKING:
@@ -27,12 +28,18 @@ Submit = Callable[[Client], dict[str, Any]]
 def running(data: Path, submit: Submit) -> Iterator[tuple[Client, dict[str, Any]]]:
     """The task that `submit` made, in the server that runs, else in an engine that this process starts; and a
     client of it. Its end waits for the tasks that other commands gave to that engine."""
+    last_try = math.inf
     while True:
         with ExitStack() as stack:
             server, engine = _find_or_start(data, stack)
             client = stack.enter_context(Client(server))
-            task = submit(client) if engine else _submitted(client, submit)
-            if task is None:
+            try:
+                task = submit(client)
+            except ClientError as error:
+                if not _has_left(server, error) or time.monotonic() > last_try:
+                    raise
+                last_try = min(last_try, time.monotonic() + START_SECONDS)
+                time.sleep(LOOK_SECONDS)
                 continue
             yield client, task
             if engine is not None:
@@ -41,16 +48,13 @@ def running(data: Path, submit: Submit) -> Iterator[tuple[Client, dict[str, Any]
             return
 
 
-def _submitted(client: Client, submit: Submit) -> dict[str, Any] | None:
-    """None when the engine of another `run` ended just then."""
-    try:
-        return submit(client)
-    except (NoServer, ConnectionLost, Problem) as error:
-        refused = isinstance(error, Problem) and (error.status, error.field) != (503, "engine")
-        if client.server.pid is None or refused:
-            raise
-    time.sleep(LOOK_SECONDS)
-    return None
+def _has_left(server: Server, error: ClientError) -> bool:
+    """Whether the engine of another `run` ended just then. It may have taken the task."""
+    if server.pid is None:
+        return False
+    if isinstance(error, Problem):
+        return (error.status, error.field) == (503, "engine")
+    return isinstance(error, NoServer | ConnectionLost)
 
 
 def _find_or_start(data: Path, stack: ExitStack) -> tuple[Server, Hosted | None]:
@@ -92,9 +96,6 @@ def _answers(server: Server) -> bool:
 
 
 def _wait_for_others(engine: Hosted) -> None:
-    told = False
-    while not engine.leave():
-        if not told:
-            say(f"waiting for the tasks of other commands: {', '.join(engine.engine.given.open)}")
-            told = True
-        time.sleep(LOOK_SECONDS)
+    if not engine.leave():
+        say(f"waiting for the tasks of other commands: {', '.join(engine.engine.given.open)}")
+        engine.leave_when_done()

@@ -35,8 +35,13 @@ class Hosted:
 
     def leave(self) -> bool:
         """Whether all tasks that were given to it have ended; then it takes no more. Raises Unavailable."""
-        done = self.engine.given.close_when_done()
-        return asyncio.run_coroutine_threadsafe(done, self.loop).result()
+        closed = self.engine.given.close_if_done()
+        return asyncio.run_coroutine_threadsafe(closed, self.loop).result()
+
+    def leave_when_done(self) -> None:
+        """Wait until it can be left. Raises Unavailable."""
+        closed = self.engine.given.close_when_done()
+        asyncio.run_coroutine_threadsafe(closed, self.loop).result()
 
 
 @contextmanager

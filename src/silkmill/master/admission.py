@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -9,8 +10,12 @@ from typing import Protocol
 from silkmill.domain.errors import EngineLeaves
 from silkmill.domain.states import State
 from silkmill.domain.task import Task
+from silkmill.master.feed import Hint, TaskChanged
 from silkmill.ports.store import Store
-from silkmill.runtime.loop import in_turns
+from silkmill.runtime.loop import in_turns, wait_set
+
+LOOK_SECONDS = 1.0
+"""The safety net: normally the feed tells of each end."""
 
 
 class Admission(Protocol):
@@ -61,6 +66,7 @@ class OnlyGiven:
         self._open: set[str] = set()
         self._entering = 0
         self._closed = False
+        self._done = asyncio.Event()
 
     @property
     def open(self) -> list[str]:
@@ -76,6 +82,7 @@ class OnlyGiven:
             yield
         finally:
             self._entering -= 1
+            self._tell_if_done()
 
     def admit(self, task_ids: Iterable[str]) -> None:
         self._open.update(task_ids)
@@ -88,7 +95,23 @@ class OnlyGiven:
         waiting = [task for task in found if task and task.state is State.PENDING and task.attempt is None]
         return sorted(waiting, key=lambda task: (task.priority, task.order, task.id))[:limit]
 
-    async def close_when_done(self) -> bool:
+    def notice(self, hint: Hint) -> None:
+        """For the feed."""
+        if isinstance(hint, TaskChanged) and hint.task.state.final:
+            self._open.discard(hint.task.id)
+            self._tell_if_done()
+
+    def _tell_if_done(self) -> None:
+        if not self._open and not self._entering:
+            self._done.set()
+
+    async def close_when_done(self) -> None:
+        """Wait until all is done, then close the door. Raises Unavailable."""
+        while not await self.close_if_done():
+            self._done.clear()
+            await wait_set(self._done, LOOK_SECONDS)
+
+    async def close_if_done(self) -> bool:
         """Close the door if all tasks have ended and none is on its way in; says whether it is closed.
 
         Raises Unavailable."""

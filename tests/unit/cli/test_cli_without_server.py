@@ -19,9 +19,11 @@ import pytest
 from tests.helpers import wait_until
 from tests.unit.cli.conftest import Cli, clean_environment, end_up, finish, start_up
 
+from silkmill.cli import embedded
 from silkmill.cli.follow import Follower
 from silkmill.cli.logprint import LogPrinter
 from silkmill.client.client import Client
+from silkmill.client.errors import ConnectionLost
 from silkmill.client.server import Server
 from silkmill.runner.processes import start_time
 
@@ -130,6 +132,30 @@ def test_many_runs_come_and_go_and_none_is_lost_at_the_door(alone: Cli, folder: 
 def test_an_engine_that_ends_while_it_is_asked_is_followed_by_the_next(alone: Cli, folder: Path) -> None:
     """It may have taken the task or not: it is asked for again under the same key."""
     alone("run", str(folder))
+    with leaving_engine(alone.data, stays_listed=False) as keys:
+        result = alone("run", "hello", "--json")
+    assert (result.code, result.json["state"]) == (0, "finished"), result.err
+    assert len(keys) == 1 and keys[0]
+    assert alone("ps", "--json").out.count(b'"state": "finished"') == 2
+
+
+def test_an_engine_that_never_answers_is_not_asked_for_ever(
+    alone: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone("run", str(folder))
+    monkeypatch.setattr(embedded, "START_SECONDS", 0.5)
+    with (
+        leaving_engine(alone.data, stays_listed=True) as keys,
+        pytest.raises(ConnectionLost),
+        embedded.running(alone.data, lambda client: client.submit({"spider": "hello"}, key="k")),
+    ):
+        pass
+    assert len(keys) > 1 and set(keys) == {"k"}
+
+
+@contextmanager
+def leaving_engine(data: Path, *, stays_listed: bool) -> Iterator[list[str | None]]:
+    """A server that hangs up on every submission; gives the keys of those."""
     keys: list[str | None] = []
 
     class Leaving(BaseHTTPRequestHandler):
@@ -140,19 +166,15 @@ def test_an_engine_that_ends_while_it_is_asked_is_followed_by_the_next(alone: Cl
 
         def do_POST(self) -> None:
             keys.append(self.headers["Idempotency-Key"])
-            (alone.data / "server.json").unlink()
+            if not stays_listed:
+                (data / "server.json").unlink()
 
-    with HTTPServer(("127.0.0.1", 0), Leaving) as leaving, thread_of(leaving):
-        facts = {
-            "url": f"http://127.0.0.1:{leaving.server_port}",
-            "pid": os.getpid(),
-            "start_time": start_time(os.getpid()),
-        }
-        (alone.data / "server.json").write_text(json.dumps(facts))
-        result = alone("run", "hello", "--json")
-    assert (result.code, result.json["state"]) == (0, "finished"), result.err
-    assert len(keys) == 1 and keys[0]
-    assert alone("ps", "--json").out.count(b'"state": "finished"') == 2
+    with HTTPServer(("127.0.0.1", 0), Leaving) as server, thread_of(server):
+        pid, url = os.getpid(), f"http://127.0.0.1:{server.server_port}"
+        facts = {"url": url, "pid": pid, "start_time": start_time(pid)}
+        (data / "server.json").write_text(json.dumps(facts))
+        yield keys
+    (data / "server.json").unlink(missing_ok=True)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pytest
 from silkmill.adapters.store.memory import MemoryStore
 from silkmill.domain.errors import EngineLeaves
 from silkmill.domain.states import State
-from silkmill.master import lookahead
+from silkmill.master import admission, lookahead
 from silkmill.master.admission import OnlyGiven
 from silkmill.master.submission import Submission
 from silkmill.runtime import faults
@@ -22,6 +22,7 @@ class Run:
     def __init__(self, before: Rig) -> None:
         self.given = OnlyGiven(before.store)
         self.rig = Rig(before.store, before.bucket, before.clock, self.given)
+        self.rig.feed.watch(self.given.notice)
         self.agent = Agent(self.rig)
 
 
@@ -71,10 +72,10 @@ async def test_the_lines_of_one_submission_and_a_retry_are_given_too(before: Rig
 
 async def test_the_door_closes_when_all_that_was_given_has_ended(before: Rig, run: Run) -> None:
     own = await run.rig.submit()
-    assert not await run.given.close_when_done()
+    assert not await run.given.close_if_done()
     assert run.given.open == [own.id]
     await run.agent.finish(await run.agent.started())
-    assert await run.given.close_when_done()
+    assert await run.given.close_if_done()
     with pytest.raises(EngineLeaves):
         await run.rig.submit()
     with pytest.raises(EngineLeaves):
@@ -82,14 +83,34 @@ async def test_the_door_closes_when_all_that_was_given_has_ended(before: Rig, ru
     assert len(await states(before)) == 5
 
 
+async def test_the_last_end_closes_the_door_at_once(
+    before: Rig, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "LOOK_SECONDS", 3600.0)
+    await run.rig.submit()
+    closed = asyncio.create_task(run.given.close_when_done())
+    await run.agent.finish(await run.agent.started())
+    await asyncio.wait_for(closed, 10)
+    with pytest.raises(EngineLeaves):
+        await run.rig.submit()
+
+
+async def test_an_end_that_the_feed_did_not_tell_is_found_by_looking(
+    before: Rig, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "LOOK_SECONDS", 0.01)
+    run.given.admit(["never-stored"])
+    await asyncio.wait_for(run.given.close_when_done(), 10)
+
+
 async def test_the_door_stays_open_for_a_submission_on_its_way(before: Rig, run: Run) -> None:
     faults.arm("intake.after_group=pause:0.2")
     lines = [Submission("default", "news")]
     coming = asyncio.create_task(run.rig.intake.submit_group(lines, "key", b"body"))
     await asyncio.sleep(0)
-    assert not await run.given.close_when_done()
+    assert not await run.given.close_if_done()
     _, ids = await coming
-    assert not await run.given.close_when_done()
+    assert not await run.given.close_if_done()
     assert run.given.open == ids
 
 
@@ -99,7 +120,7 @@ async def test_looking_at_many_tasks_leaves_others_their_turns() -> None:
     others = asyncio.create_task(_count_turns())
     await asyncio.sleep(0)
     await given.pending_heads(10)
-    assert await given.close_when_done()
+    assert await given.close_if_done()
     others.cancel()
     assert len(_turns) >= 20
 
