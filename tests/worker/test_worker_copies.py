@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import mmap
 import os
@@ -299,6 +300,21 @@ async def test_copies_of_an_attempt_that_was_not_prepared_here_are_not_kept(node
     directory, _ = await node.prepare(node.version(CONTENT))
     await node.release(directory, Copies())
     assert not any((node.directories.folder.parent / "released" / "1" / "work").iterdir())
+
+
+async def test_released_directories_are_emptied_many_at_a_time_or_soon(node: Node) -> None:
+    files = node.version(CONTENT)
+    prepared = [await node.prepare(files) for _ in range(8)]
+    wake = node.directories.wake
+    for directory, copies in prepared[:7]:
+        node.directories.release(directory, copies)
+    assert not wake.is_set()
+    node.directories.release(*prepared[7])
+    assert wake.is_set()
+    await node.directories.tick()
+    wake.clear()
+    node.directories.release(*await node.prepare(files))
+    await asyncio.wait_for(wake.wait(), 10)
 
 
 async def test_the_emptied_files_of_an_attempt_before_are_no_beginning(node: Node) -> None:

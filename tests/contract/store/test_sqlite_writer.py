@@ -65,6 +65,16 @@ async def test_what_arrives_during_a_commit_is_committed_together(store: SqliteS
     assert len(await store.tasks(TaskFilter(), limit=200)) == 100
 
 
+@pytest.mark.parametrize(("bound", "value"), [("GROUP_OPERATIONS", 2), ("GROUP_BYTES", 100)])
+async def test_a_flood_is_committed_in_bounded_groups(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch, bound: str, value: int
+) -> None:
+    """Though all of it was asked for in one turn of the event loop."""
+    monkeypatch.setattr(writer, bound, value)
+    await asyncio.gather(*(store._writer.write(lambda cursor: None, size=60) for _ in range(10)))
+    assert store._writer.groups == 5
+
+
 async def test_what_has_no_savepoint_changes_by_one_statement(store: SqliteStore) -> None:
     """So that SQLite itself does all of it or nothing."""
     seen: list[str] = []

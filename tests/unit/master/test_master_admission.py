@@ -96,11 +96,16 @@ async def test_the_last_end_closes_the_door_at_once(
 
 
 async def test_an_end_that_the_feed_did_not_tell_is_found_by_looking(
-    before: Rig, run: Run, monkeypatch: pytest.MonkeyPatch
+    before: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(OnlyGiven, "notice", lambda self, hint: None)
     monkeypatch.setattr(admission, "LOOK_SECONDS", 0.01)
-    run.given.admit(["never-stored"])
-    await asyncio.wait_for(run.given.close_when_done(), 10)
+    run = Run(before)
+    await run.agent.register()
+    await run.rig.submit()
+    closed = asyncio.create_task(run.given.close_when_done())
+    await run.agent.finish(await run.agent.started())
+    await asyncio.wait_for(closed, 10)
 
 
 async def test_the_door_stays_open_for_a_submission_on_its_way(before: Rig, run: Run) -> None:

@@ -1,8 +1,9 @@
-"""The attempt directory: files replaced as a whole, streams read across segments, torn tails mended."""
+"""The attempt directory: files replaced as a whole, streams in segments, torn tails mended."""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,20 @@ def test_a_spec_comes_back_with_arguments_that_are_not_utf8(tmp_path: Path) -> N
     attemptdir.write_spec(str(tmp_path), SPEC)
     assert attemptdir.read_spec(str(tmp_path)) == SPEC
     assert [path.name for path in tmp_path.iterdir()] == ["spec.json"]
+
+
+@pytest.mark.parametrize("at_once", [3, 1000])
+def test_what_is_written_over_something_longer_is_all_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """However little the kernel takes at once; what an earlier try left is not part of it."""
+    written = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: written(fd, data[:at_once], at))
+    path = tmp_path / "file"
+    (tmp_path / "file.new").write_bytes(b"x" * 100)
+    attemptdir.replace_file(str(path), b"0123456789")
+    assert path.read_bytes() == b"0123456789"
+    assert [found.name for found in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize(
