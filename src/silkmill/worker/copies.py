@@ -82,7 +82,7 @@ class Copies:
     def _drop_folders(self, work: str, wanted: set[str]) -> None:
         """Folders that are not wanted, or not as they were made, go with all that is in them."""
         for folder, made in list(self._folders.items()):
-            if folder in wanted and _is_folder(f"{work}/{folder}", made):
+            if folder in wanted and _is_as_made(f"{work}/{folder}", made):
                 continue
             remove_tree(f"{work}/{folder}")
             below = f"{folder}/"
@@ -122,7 +122,7 @@ def _of_folder(path: str, status: os.stat_result) -> _Signature:
     return status.st_ino, status.st_mode, status.st_uid, status.st_gid, *_attributes(path)
 
 
-def _is_folder(path: str, made: _Signature) -> bool:
+def _is_as_made(path: str, made: _Signature) -> bool:
     try:
         return _of_folder(path, os.lstat(path)) == made
     except OSError:

@@ -33,7 +33,7 @@ _USED_AGAIN = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Spare:
+class _Used:
     path: str
     copies: Copies
 
@@ -48,8 +48,8 @@ class AttemptDirectories:
         self.folder = _made(folder)
         remove_tree(released)  # of an agent that was killed
         self._released_folder = _made(released)
-        self._released: list[_Spare] = []
-        self._spares: list[_Spare] = []
+        self._released: list[_Used] = []
+        self._spares: list[_Used] = []
         self._names = 0
         self.wake = asyncio.Event()
 
@@ -67,7 +67,7 @@ class AttemptDirectories:
         (directory / WORK_DIRECTORY).mkdir(mode=0o700)
         return Copies()
 
-    def _take_spare(self, files: Sequence[FileEntry]) -> _Spare | None:
+    def _take_spare(self, files: Sequence[FileEntry]) -> _Used | None:
         if not self._spares:
             return None
         spare = self._spares[0]
@@ -85,7 +85,7 @@ class AttemptDirectories:
             os.rename(directory, released)  # noqa: PTH104
         except OSError:  # another file system, or a full one
             released = str(directory)
-        self._released.append(_Spare(released, copies))
+        self._released.append(_Used(released, copies))
         if len(self._released) == 1:
             asyncio.get_running_loop().call_later(_BATCH_SECONDS, self.wake.set)
         elif len(self._released) == _BATCH:
@@ -110,7 +110,7 @@ class AttemptDirectories:
                 if time.time() - (directory / _KEPT).stat().st_mtime >= kept_seconds:
                     await remove(directory)
 
-    def _empty_each(self, released: list[_Spare]) -> None:
+    def _empty_each(self, released: list[_Used]) -> None:
         for spare in released:
             is_ours = spare.path.startswith(f"{self._released_folder}/")
             if is_ours and len(self._spares) < _SPARES and _empty_again(spare):
@@ -141,7 +141,7 @@ def _made(folder: Path) -> Path:
     return folder.resolve()
 
 
-def _empty_again(spare: _Spare) -> bool:
+def _empty_again(spare: _Used) -> bool:
     """Make it as it was made. False when that cannot be: a spider may have changed its working directory."""
     work = f"{spare.path}/{WORK_DIRECTORY}"
     try:
