@@ -15,7 +15,7 @@ WARM_UP = 40
 SLOTS = 4
 SPARES, MOST_SPARES = "cache/released", 16
 SPARE_NAMES = {"work", "spec.json.new", "outcome.json.new", "log.0"}
-"""Directories that wait for the next attempts, with empty files."""
+"""Directories that wait for the next attempts, with empty files beside the copies in `work`."""
 DEPLOYED_NAMES = {"main.py", "spider.toml"}
 
 
@@ -25,6 +25,7 @@ def test_small_tasks_leave_nothing_behind(tmp_path: Path) -> None:
         server.deploy(spider_folder(tmp_path, "tiny", "", "", "echo ran"))
         run_all(server, WARM_UP)
         before = wait_for(Settled(server), "the engine to be idle")
+        assert before["bytes of released attempts"] == 0
         run_all(server, COUNT)
         wait_for_same(server, before)
         spares = list((server.data / SPARES).iterdir())
