@@ -75,6 +75,12 @@ async def insert_claimed(store: Store, session: str = "session-1", **given: Any)
     return await store.claim(task, changed(task, Assign("node-1", session, START)))
 
 
+async def pending(store: Store, limit: int = 100) -> list[Task]:
+    """Unassigned pending tasks, as if there was one queue."""
+    heads = await store.pending_heads(await store.waiting_queues(), limit)
+    return sorted(heads, key=lambda task: (task.priority, task.order, task.id))[:limit]
+
+
 class FakeClock:
     """Implements ports.clock.Clock; both clocks stand still until the test moves them."""
 

@@ -28,6 +28,8 @@ from silkmill.master.feed import Feed
 from silkmill.master.intake import Intake
 from silkmill.master.logs import LogReader, LogUpkeep, LogWriter
 from silkmill.master.outages import Outages
+from silkmill.master.permits import PermitBook
+from silkmill.master.projects import Projects
 from silkmill.master.recovery import Recovery
 from silkmill.master.tasks import Tasks
 from silkmill.master.upkeep import Upkeep
@@ -63,9 +65,10 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
     outages = Outages(clock)
     tasks, versions = Tasks(store, feed), Versions(store)
     workers = Workers(store, tasks, feed, clock)
-    dispatcher = Dispatcher(admission, tasks, workers, feed, clock)
+    projects = Projects(store, feed)
+    dispatcher = Dispatcher(admission, tasks, PermitBook(versions, projects), workers, feed, clock)
     intake = Intake(store, bucket, tasks, versions, dispatcher, admission, clock)
-    deploy = Deploy(store, bucket, versions, outages, clock)
+    deploy = Deploy(store, bucket, versions, feed, outages, clock)
     writer = LogWriter(store, bucket, tasks.change)
     collector = Collector(store, tasks, versions, workers.slots, writer, feed, outages, clock)
     return Master(

@@ -25,6 +25,8 @@ from silkmill.master.feed import Feed
 from silkmill.master.intake import Intake
 from silkmill.master.logs.writer import LogWriter
 from silkmill.master.outages import Outages
+from silkmill.master.permits import PermitBook
+from silkmill.master.projects import Projects
 from silkmill.master.recovery import Recovery
 from silkmill.master.submission import Submission
 from silkmill.master.tasks import Tasks
@@ -72,9 +74,11 @@ class Rig:
         self.tasks = Tasks(store, self.feed)
         self.versions = Versions(store)
         self.outages = Outages(self.clock)
-        self.deploy = Deploy(store, self.bucket, self.versions, self.outages, self.clock)
+        self.deploy = Deploy(store, self.bucket, self.versions, self.feed, self.outages, self.clock)
         self.workers = Workers(store, self.tasks, self.feed, self.clock)
-        self.dispatcher = Dispatcher(admission, self.tasks, self.workers, self.feed, self.clock)
+        self.projects = Projects(store, self.feed)
+        self.permits = PermitBook(self.versions, self.projects)
+        self.dispatcher = Dispatcher(admission, self.tasks, self.permits, self.workers, self.feed, self.clock)
         self.intake = Intake(
             store, self.bucket, self.tasks, self.versions, self.dispatcher, admission, self.clock
         )
@@ -112,8 +116,8 @@ class Rig:
         await self.deploy.put_blob(sha, data)
         return (await self.deploy.create_version(None, [FileEntry("spider.toml", sha, len(data))])).id
 
-    def line(self, **given: Any) -> Submission:
-        return Submission("default", "news", **given)
+    def line(self, spider: str = "news", **given: Any) -> Submission:
+        return Submission("default", spider, **given)
 
     async def submit(self, **given: Any) -> Task:
         return await self.intake.submit(self.line(**given))
@@ -131,6 +135,7 @@ class Agent:
     max_runners: int = 2
     boot_id: str = "boot-1"
     embedded: bool = False
+    labels: dict[str, str] = field(default_factory=dict)
     session: str = ""
     commands: AsyncIterator[Command] = field(init=False)
 
@@ -142,7 +147,7 @@ class Agent:
 
     def registration(self, *held: Held) -> Registration:
         own = self.node, self.node, self.boot_id, self.max_runners
-        return Registration(*own, held, embedded=self.embedded)
+        return Registration(*own, held, labels=self.labels, embedded=self.embedded)
 
     async def offered(self) -> AttemptRef:
         """Let the dispatcher place, and take the offer that it pushes."""

@@ -45,6 +45,10 @@ class Attempt:
     pid: int | None = None
     log_gap: tuple[int, int] | None = None
     """The dropped middle of a log over its cap: first byte dropped, first byte kept again."""
+    spider_permit: str | None = None
+    project_permit: str | None = None
+    """`<project>/<spider>#k` and `<project>#k`, k below the limit, unique while attempts are open: so no more
+    than the limit can run at once, whoever claims. None: there was no limit."""
 
 
 @dataclass(frozen=True, slots=True)

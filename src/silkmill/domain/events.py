@@ -28,11 +28,13 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """A new attempt, offered to a node's session."""
+    """A new attempt, offered to a node's session, with the permits it holds while it is open."""
 
     node: str
     session: str
     at: datetime
+    spider_permit: str | None = None
+    project_permit: str | None = None
     move = Move.ASSIGN
 
 

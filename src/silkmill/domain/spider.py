@@ -12,6 +12,7 @@ from typing import Any
 
 from silkmill.domain.errors import BadInput
 from silkmill.domain.outcome import Rules
+from silkmill.domain.placement import ANYWHERE, Placement
 from silkmill.domain.retry import RetryPolicy
 
 NAME = re.compile(r"[a-z0-9._-]{1,64}\Z")
@@ -60,6 +61,11 @@ class SpiderConfig:
     outcome: Rules = Rules()
     include: tuple[str, ...] = ("**",)
     ignore: tuple[str, ...] = ()
+    placement: Placement = ANYWHERE
+    max_concurrency: int = 0
+    """How many tasks of the spider may run at once; 0 is no limit."""
+    on_disconnect: str = "keep"
+    replace_after_seconds: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)

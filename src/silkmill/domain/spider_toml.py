@@ -7,6 +7,7 @@ from typing import Any
 
 from silkmill.domain.errors import BadInput
 from silkmill.domain.outcome import ErrorClass, Rules
+from silkmill.domain.placement import MODES, Placement, checked_placement
 from silkmill.domain.retry import RetryPolicy
 from silkmill.domain.spider import (
     Limits,
@@ -32,6 +33,10 @@ LIMITS_KEYS = ["runtime", "stall", "log", "items", "prepare", "grace", "memory",
 RETRY_KEYS = ["max_attempts", "on", "backoff", "backoff_max"]
 OUTCOME_KEYS = ["min_items", "max_error_ratio", "ok_exit_codes"]
 PLACEMENT_KEYS = ["mode", "nodes", "labels"]
+MOST_AT_ONCE = 100_000
+LONGEST_STOP_GRACE_SECONDS = 30.0
+"""A node that is cut off must have stopped its spiders before its lease ends."""
+LONGEST_REPLACE_SECONDS = 24 * 3600.0
 PARAM_TYPES = ("str", "int", "float", "bool")
 
 
@@ -67,6 +72,10 @@ def _config(top: TomlTable) -> SpiderConfig:
         outcome=_outcome(top),
         include=top.table("files", FILES_KEYS).texts("include", ("**",)),
         ignore=top.table("files", FILES_KEYS).texts("ignore", ()),
+        placement=_placement(top),
+        max_concurrency=top.whole("max_concurrency", 0, highest=MOST_AT_ONCE),
+        on_disconnect=_on_disconnect(top),
+        replace_after_seconds=_replace_after(top),
     )
 
 
@@ -192,21 +201,36 @@ def _outcome(top: TomlTable) -> Rules:
     )
 
 
+def _placement(top: TomlTable) -> Placement:
+    table = top.table("placement", PLACEMENT_KEYS)
+    mode, nodes = table.choice("mode", MODES), table.texts("nodes", ())
+    given = table.table("labels", None)
+    labels = {name: given.text(name) for name in given.values}
+    try:
+        return checked_placement(mode, nodes, labels)
+    except BadInput as refusal:
+        table.refuse(refusal.field or "mode", f"is wrong: {refusal.detail}", refusal.remedy or "correct it")
+
+
+def _on_disconnect(top: TomlTable) -> str:
+    """What a spider does whose node is cut off: see docs/spider.md."""
+    chosen = top.choice("on_disconnect", ("keep", "stop", "wait"))
+    grace = top.table("limits", LIMITS_KEYS).duration("grace", "10s")
+    if chosen == "stop" and grace > LONGEST_STOP_GRACE_SECONDS:
+        top.refuse("on_disconnect", "is 'stop' with a limits.grace over 30s", "give a grace of at most 30s")
+    return chosen
+
+
+def _replace_after(top: TomlTable) -> float:
+    seconds = top.duration("replace_after", "1h")
+    if seconds > LONGEST_REPLACE_SECONDS:
+        top.refuse("replace_after", f"is {top.text('replace_after')!r}", "give at most 24h")
+    return seconds
+
+
 def _refuse_later_keys(top: TomlTable) -> None:
     """Keys whose meaning this version does not honour yet: better refused than silently without effect."""
-    if top.choice("on_disconnect", ("keep", "stop", "wait")) != "keep":
-        top.refuse("on_disconnect", "can only be 'keep' in this version", "leave it out")
-    if "replace_after" in top.values:
-        top.refuse("replace_after", "has no effect in this version", "leave it out")
-    if top.whole("max_concurrency", 0):
-        top.refuse("max_concurrency", "can only be 0 in this version", "leave it out")
     if top.values.get("schedules"):
         top.refuse("schedules", "are not run by this version", "leave [[schedules]] out")
     if top.values.get("spiders"):
         top.refuse("spiders", "cannot be several in this version", "give each spider a folder of its own")
-    placement = top.table("placement", PLACEMENT_KEYS)
-    if placement.choice("mode", ("random", "nodes", "all")) != "random":
-        placement.refuse("mode", "can only be 'random' in this version", "leave it out")
-    for key in ("nodes", "labels"):
-        if placement.values.get(key):
-            placement.refuse(key, "cannot be chosen in this version", "leave it out")

@@ -26,6 +26,7 @@ from silkmill.domain.events import (
 )
 from silkmill.domain.fields import with_fields
 from silkmill.domain.outcome import CANCEL_NOT_VERIFIED, ErrorClass, Verdict
+from silkmill.domain.placement import Placement, queue_name
 from silkmill.domain.states import TRANSITIONS, Phase, Row, State
 
 MAX_HISTORY = 100
@@ -75,6 +76,11 @@ class Task:
     next_attempt_at: datetime | None = None
     retry_of: str | None = None
     group: str | None = None
+    placement: Placement | None = None
+    """None: any node may run it."""
+    key: str | None = None
+    key_digest: str | None = None
+    """The submitter's own name for this task, unique for its spider, and the hash of what came with it."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
     positions: Positions = Positions()
@@ -89,6 +95,16 @@ class Task:
     def ref(self) -> AttemptRef | None:
         """The open attempt's name."""
         return AttemptRef(self.id, self.attempt.number) if self.attempt else None
+
+    @property
+    def queue(self) -> str:
+        """The name of the queue that it waits in, when it does."""
+        return queue_name(self.project, self.spider, self.placement)
+
+    @property
+    def waits(self) -> bool:
+        """It is eligible and nobody has it."""
+        return self.state is State.PENDING and self.attempt is None
 
     @property
     def upkeep_at(self) -> datetime | None:
@@ -194,7 +210,15 @@ def _apply(task: Task, event: Event) -> Task:
 
 def _assign(task: Task, event: Assign) -> Task:
     number = task.last_number + 1
-    attempt = Attempt(number, event.node, event.session, Phase.OFFERED, event.at)
+    attempt = Attempt(
+        number=number,
+        node=event.node,
+        session=event.session,
+        phase=Phase.OFFERED,
+        offered_at=event.at,
+        spider_permit=event.spider_permit,
+        project_permit=event.project_permit,
+    )
     return with_fields(
         task, attempt=attempt, last_number=number, reason=None, next_attempt_at=None, positions=Positions()
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
 from silkmill.domain.errors import EngineLeaves
-from silkmill.domain.states import State
 from silkmill.domain.task import Task
 from silkmill.master.feed import Hint, TaskChanged
+from silkmill.master.lookahead import place_of
 from silkmill.ports.store import Store
 from silkmill.runtime.loop import in_turns, wait_set
 
@@ -31,8 +31,10 @@ class Admission(Protocol):
 
     def __contains__(self, task: Task) -> bool: ...
 
-    async def pending_heads(self, limit: int) -> list[Task]:
-        """As of the store, but only what is admitted."""
+    # As of the store, but only what is admitted.
+    async def waiting_queues(self) -> list[str]: ...
+
+    async def pending_heads(self, queues: Sequence[str], limit: int) -> list[Task]: ...
 
 
 class Everything:
@@ -51,8 +53,11 @@ class Everything:
     def __contains__(self, task: Task) -> bool:
         return True
 
-    async def pending_heads(self, limit: int) -> list[Task]:
-        return await self._store.pending_heads(limit)
+    async def waiting_queues(self) -> list[str]:
+        return await self._store.waiting_queues()
+
+    async def pending_heads(self, queues: Sequence[str], limit: int) -> list[Task]:
+        return await self._store.pending_heads(queues, limit)
 
 
 class OnlyGiven:
@@ -90,10 +95,17 @@ class OnlyGiven:
     def __contains__(self, task: Task) -> bool:
         return task.id in self._open
 
-    async def pending_heads(self, limit: int) -> list[Task]:
+    async def waiting_queues(self) -> list[str]:
+        return sorted({task.queue for task in await self._waiting()})
+
+    async def pending_heads(self, queues: Sequence[str], limit: int) -> list[Task]:
+        waiting = sorted(await self._waiting(), key=place_of)
+        of_queues = ([task for task in waiting if task.queue == queue] for queue in queues)
+        return [task for found in of_queues for task in found[:limit]]
+
+    async def _waiting(self) -> list[Task]:
         found = [await self._store.task(task_id) async for task_id in in_turns(self.open)]
-        waiting = [task for task in found if task and task.state is State.PENDING and task.attempt is None]
-        return sorted(waiting, key=lambda task: (task.priority, task.order, task.id))[:limit]
+        return [task for task in found if task and task.waits]
 
     def notice(self, hint: Hint) -> None:
         """For the feed."""

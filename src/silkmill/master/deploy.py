@@ -13,6 +13,7 @@ from silkmill.domain.errors import BadInput, Conflict, Duplicate, NotFound
 from silkmill.domain.spider import Spider, SpiderConfig, check_name
 from silkmill.domain.spider_toml import parse_spider_toml
 from silkmill.domain.version import Blob, FileEntry, Version, version_id
+from silkmill.master.feed import Feed, LimitsChanged
 from silkmill.master.outages import Outages
 from silkmill.master.versions import Versions, spider_key
 from silkmill.ports.bucket import Bucket
@@ -30,9 +31,15 @@ class Deploy:
     """Blobs first, then the version: one conditional write each, so a cut deploy leaves only unused blobs."""
 
     def __init__(
-        self, store: Store, bucket: Bucket, versions: Versions, outages: Outages, clock: Clock
+        self,
+        store: Store,
+        bucket: Bucket,
+        versions: Versions,
+        feed: Feed,
+        outages: Outages,
+        clock: Clock,
     ) -> None:
-        self._store, self._bucket, self._versions = store, bucket, versions
+        self._store, self._bucket, self._versions, self._feed = store, bucket, versions, feed
         self._outages, self._clock = outages, clock
 
     async def missing(self, shas: Iterable[str]) -> list[str]:
@@ -111,6 +118,7 @@ class Deploy:
             version = await self._versions.get(version.id)
         for name in version.spiders:
             await self._point(Spider(version.project, name, version.id))
+        self._feed.publish(LimitsChanged())
         return version
 
     async def _check_blobs(self, files: Sequence[FileEntry]) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NoReturn
 
 from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.errors import Conflict, NotFound, Unavailable
 from silkmill.domain.events import Accept, Assign
+from silkmill.domain.node import Node
+from silkmill.domain.placement import ANYWHERE, Placement
 from silkmill.domain.task import Task, advance
 from silkmill.master.admission import Admission
+from silkmill.master.backlog import Backlog, Waiting
 from silkmill.master.ending import let_go
-from silkmill.master.feed import Feed, Hint, Resync, TaskChanged
-from silkmill.master.lookahead import LookAhead
+from silkmill.master.feed import Feed, Hint, LimitsChanged, Resync, TaskChanged
+from silkmill.master.permits import NO_PERMITS, PermitBook, Permits
 from silkmill.master.tasks import Tasks
 from silkmill.master.workers import Workers
 from silkmill.ports.clock import Clock
@@ -34,19 +38,30 @@ submitter is made: that takes about as long, and the start is what is waited for
 
 
 class Dispatcher:
-    """A slot is taken when the claim begins, so that claims for several slots share one commit.
+    """Takes the first task of all queues that have a permit and a slot, so what cannot run costs nothing.
+
+    A slot is taken when the claim begins, so that claims for several slots share one commit.
 
     The embedded agent lives and dies with its master and cannot miss an offer: for it ASSIGN and ACCEPT are
     one write, and a new task that need not wait is stored as claimed."""
 
     def __init__(
-        self, admission: Admission, tasks: Tasks, workers: Workers, feed: Feed, clock: Clock
+        self,
+        admission: Admission,
+        tasks: Tasks,
+        permits: PermitBook,
+        workers: Workers,
+        feed: Feed,
+        clock: Clock,
     ) -> None:
-        self._admission, self._tasks, self._workers, self._clock = admission, tasks, workers, clock
-        self._ahead = LookAhead()
+        self._admission, self._tasks, self._permits = admission, tasks, permits
+        self._workers, self._clock = workers, clock
+        self._backlog = Backlog()
+        self._has_looked = False
         self._reread_at = self._paused_until = float("-inf")
         self._claims: set[asyncio.Task[None]] = set()
         self.wake = asyncio.Event()
+        feed.watch(permits.notice)
         feed.watch(self._notice)
         workers.slots.watch(self.wake.set)
 
@@ -68,11 +83,11 @@ class Dispatcher:
         """Store a new pending task, with its first attempt if nothing stands in its way; answers as stored.
 
         Raises Unavailable (then it may have been stored)."""
-        session = self._session_at_once()
+        session = await self._session_at_once(task)
         if session is None:
             await self._tasks.insert([task])
             return task
-        claimed, ref = self._claimed(task, session)
+        claimed, ref = self._claimed(task, session, NO_PERMITS)
         try:
             await self._tasks.insert_claimed(claimed)
         except (Unavailable, asyncio.CancelledError):
@@ -95,29 +110,71 @@ class Dispatcher:
         """Whether the task is one for this engine."""
         return task in self._admission
 
+    def nodes(self) -> list[Node]:
+        """Those that are connected to this master."""
+        return self._workers.connected()
+
     @property
     def waiting(self) -> int:
         """Pending tasks that this process knows of; the store may have more."""
-        return len(self._ahead)
+        return len(self._backlog)
 
     async def _place(self, claims: asyncio.TaskGroup) -> None:
         now = self._clock.boottime()
         while now >= self._paused_until and (free := self._workers.slots.free_by_session(now)):
-            if self._queue_is_unknown or self._ahead.exhausted or now >= self._reread_at:
-                self._reread_at = now + REREAD_SECONDS
-                await self._ahead.read(self._admission)
+            if self._backlog_is_unknown or now >= self._reread_at:
+                await self._look_anew(now)
                 continue
-            if not self._ahead:
+            waiting = list(self._placeable(free))
+            if unknown := [one for one in waiting if not self._is_known(one)]:
+                await self._learn(unknown)
+            elif waiting:
+                self._place_first(min(waiting, key=Waiting.head), free, claims)
+            else:
                 return
-            session = random.choices(list(free), weights=list(free.values()))[0]
-            task = self._ahead.pop()
-            if self._workers.slots.is_claiming(AttemptRef(task.id, task.last_number + 1)):
-                # The queue was read before that was committed, or it is in doubt.
-                self._reread_at = min(self._reread_at, now + PAUSE_SECONDS)
-                continue
-            claim = claims.create_task(self._claim(task, *self._claimed(task, session), session))
-            self._claims.add(claim)
-            claim.add_done_callback(self._claims.discard)
+
+    async def _look_anew(self, now: float) -> None:
+        self._reread_at, self._has_looked = now + REREAD_SECONDS, False
+        self._permits.know(await self._tasks.open_attempts(), self._workers.slots.is_claiming)
+        await self._backlog.list_queues(self._admission)
+        self._has_looked = True
+
+    def _is_known(self, waiting: Waiting) -> bool:
+        return self._permits.knows(waiting.owner) and not waiting.ahead.wants_reading
+
+    async def _learn(self, unknown: list[Waiting]) -> None:
+        for waiting in unknown:
+            await self._permits.learn(waiting.owner)
+        await self._backlog.read(self._admission, [one for one in unknown if one.ahead.wants_reading])
+
+    def _placeable(self, free: Iterable[str]) -> Iterator[Waiting]:
+        """Queues with a task, or perhaps one, for which there are a slot and perhaps a permit."""
+        return (
+            waiting
+            for waiting in self._backlog
+            if (waiting.ahead or waiting.ahead.wants_reading)
+            and self._permits.may_be_free(waiting.owner)
+            and self._sessions(free, waiting.placement)
+        )
+
+    def _sessions(self, free: Iterable[str], placement: Placement) -> list[str]:
+        """Those of the nodes that may run it."""
+        if placement is ANYWHERE:
+            return list(free)
+        return [session for session in free if placement.allows(self._workers.node(session))]
+
+    def _place_first(self, waiting: Waiting, free: dict[str, int], claims: asyncio.TaskGroup) -> None:
+        sessions = self._sessions(free, waiting.placement)
+        session = random.choices(sessions, weights=[free[session] for session in sessions])[0]
+        task, permits = waiting.ahead.pop(), self._permits.free(waiting.owner)
+        assert permits is not None
+        if self._workers.slots.is_claiming(AttemptRef(task.id, task.last_number + 1)):
+            # The queue was read before that was committed, or it is in doubt.
+            self._reread_at = min(self._reread_at, self._clock.boottime() + PAUSE_SECONDS)
+            return
+        claim = claims.create_task(self._claim(task, *self._claimed(task, session, permits), session))
+        self._claims.add(claim)
+        claim.add_done_callback(self._claims.discard)
 
     async def _claim(self, task: Task, claimed: Task, ref: AttemptRef, session: str) -> None:
         try:
@@ -149,25 +206,32 @@ class Dispatcher:
         with suppress(Unavailable, NotFound):
             await self._tasks.change(ref.task_id, decide)
 
-    def _session_at_once(self) -> str | None:
-        """The embedded session, if it has a free slot that no waiting task could take."""
+    async def _session_at_once(self, task: Task) -> str | None:
+        """The embedded session, if it has a free slot that no waiting task could take, for a task that needs
+        no permit."""
+        owner = task.project, task.spider
+        await self._permits.learn(owner)
         now = self._clock.boottime()
-        if self._queue_is_unknown or self._ahead or self._ahead.exhausted or now < self._paused_until:
+        if self._backlog_is_unknown or now < self._paused_until or self._permits.free(owner) != NO_PERMITS:
             return None
         free = self._workers.slots.free_by_session(now)
-        return next((session for session in free if self._workers.node(session).embedded), None)
+        if any(True for _ in self._placeable(free)):
+            return None
+        sessions = self._sessions(free, task.placement or ANYWHERE)
+        return next((session for session in sessions if self._workers.node(session).embedded), None)
 
-    def _claimed(self, task: Task, session: str) -> tuple[Task, AttemptRef]:
-        """The task with a new attempt, whose slot is taken from now on."""
+    def _claimed(self, task: Task, session: str, permits: Permits) -> tuple[Task, AttemptRef]:
+        """The task with a new attempt, whose slot and permits are taken from now on."""
         node = self._workers.node(session)
-        claimed = advance(task, Assign(node.id, session, self._clock.now()))
+        claimed = advance(task, Assign(node.id, session, self._clock.now(), *permits))
         ref = AttemptRef(claimed.id, claimed.last_number)
         self._workers.slots.take(session, ref)
+        self._permits.take(ref, (task.project, task.spider), permits)
         return advance(claimed, Accept()) if node.embedded else claimed, ref
 
     @property
-    def _queue_is_unknown(self) -> bool:
-        return self._reread_at == float("-inf") or self._ahead.is_unread
+    def _backlog_is_unknown(self) -> bool:
+        return not self._has_looked or self._reread_at == float("-inf")
 
     def _doubt(self, ref: AttemptRef, session: str) -> None:
         """A claim may have been committed: its agent is told all the same, and asks until it is answered."""
@@ -179,10 +243,18 @@ class Dispatcher:
         """The queue is not as this process believed."""
         self._reread_at = float("-inf")
         self._workers.slots.free(ref)
+        self._permits.give(ref)
 
     def _notice(self, hint: Hint) -> None:
         if isinstance(hint, Resync):
             self._reread_at = float("-inf")
             self.wake.set()
-        elif isinstance(hint, TaskChanged) and self.may_place(hint.task) and self._ahead.notice(hint.task):
+        elif isinstance(hint, LimitsChanged):
             self.wake.set()
+        elif isinstance(hint, TaskChanged) and self.may_place(hint.task):
+            self._backlog.notice(hint.task)
+            if hint.task.waits or self._frees_permit(hint.task):
+                self.wake.set()
+
+    def _frees_permit(self, task: Task) -> bool:
+        return task.attempt is None and self._permits.is_limited((task.project, task.spider))

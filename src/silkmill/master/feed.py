@@ -39,11 +39,16 @@ class ItemsGrew:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitsChanged:
+    """How many tasks of a spider or a project may run at once is not what it was."""
+
+
+@dataclass(frozen=True, slots=True)
 class Resync:
     """Hints were dropped: read again what you show."""
 
 
-Hint = TaskChanged | LogGrew | ItemsGrew | Resync
+Hint = TaskChanged | LogGrew | ItemsGrew | LimitsChanged | Resync
 
 
 class Subscription:

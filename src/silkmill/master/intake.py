@@ -12,6 +12,7 @@ from typing import Protocol
 from silkmill.domain.errors import BadInput, NotFound
 from silkmill.domain.group import Group
 from silkmill.domain.ids import order_of, uuid7
+from silkmill.domain.placement import pinned
 from silkmill.domain.task import Task
 from silkmill.master.admission import Admission
 from silkmill.master.dispatcher import Dispatcher
@@ -129,7 +130,10 @@ class Intake:
         if version is None:
             version = (await self._versions.spider(submission.project, submission.spider)).version
         config = await self._versions.config(submission.project, submission.spider, version)
-        return checked(submission, version, config)
+        ready = checked(submission, version, config)
+        if ready.placement and ready.placement.mode == "all":  # there is one node, so one task
+            return replace(ready, placement=pinned(ready.placement, self._dispatcher.nodes())[0])
+        return ready
 
 
 async def _digest(body: bytes) -> str:

@@ -1,11 +1,10 @@
-"""The look-ahead: the heads of the queue of pending tasks, as one process knows them."""
+"""The look-ahead: the heads of one queue of pending tasks, as one process knows them."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from typing import Protocol
+from collections.abc import Iterable
 
-from silkmill.domain.states import State
 from silkmill.domain.task import Task
 
 LOOK_AHEAD = 512
@@ -17,58 +16,54 @@ def place_of(task: Task) -> Place:
     return task.priority, task.order, task.id
 
 
-class Queue(Protocol):
-    """Where pending tasks are read from, as `Store.pending_heads` gives them."""
-
-    async def pending_heads(self, limit: int) -> list[Task]: ...
-
-
 class LookAhead:
-    """The heads of the queue as this process knows them, kept true by the feed between two reads."""
+    """Kept true by the feed between two reads. `is_stale`: the store may know of tasks that are not here."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_stale: bool) -> None:
         self._tasks: dict[Place, Task] = {}
         self._places: list[Place] = []
         self._meanwhile: list[Task] | None = None
         self._end: Place | None = None
         """Heads beyond this place were not read; None: there are none."""
+        self.is_stale = is_stale
 
     def __len__(self) -> int:
         return len(self._places)
 
     @property
-    def is_unread(self) -> bool:
-        """It is being read, or that has failed: tasks may be waiting that are not here."""
-        return self._meanwhile is not None
+    def wants_reading(self) -> bool:
+        """It is stale, or nothing is left here though the store has more."""
+        return self.is_stale or (not self._places and self._end is not None)
 
     @property
-    def exhausted(self) -> bool:
-        """Nothing is left here, though the store has more."""
-        return not self._places and self._end is not None
+    def first(self) -> Place:
+        """Of the task that `pop` gives."""
+        return self._places[0]
 
-    async def read(self, queue: Queue) -> None:
-        """Read the heads anew. What is committed meanwhile may be missing in the answer: it is added."""
+    def begin_reading(self) -> None:
+        """What is committed from now on may be missing in the answer: it is added in the end."""
         self._meanwhile = []
-        heads = await queue.pending_heads(LOOK_AHEAD)
+
+    def end_reading(self, heads: Iterable[Task], limit: int) -> None:
+        """`heads`: the first `limit` tasks of the queue in the store."""
         self._tasks = {place_of(task): task for task in heads}
         self._places = sorted(self._tasks)
-        self._end = self._places[-1] if len(heads) >= LOOK_AHEAD else None
-        meanwhile, self._meanwhile = self._meanwhile, None
+        self._end = self._places[-1] if len(self._places) >= limit else None
+        self.is_stale = False
+        meanwhile, self._meanwhile = self._meanwhile or [], None
         for task in meanwhile:
             self.notice(task)
 
-    def notice(self, task: Task) -> bool:
-        """A task was committed; whether it is one to place now."""
+    def notice(self, task: Task) -> None:
+        """A task of this queue was committed."""
         if self._meanwhile is not None:
             self._meanwhile.append(task)
         place = place_of(task)
         self._remove(place)
-        waits = task.state is State.PENDING and task.attempt is None
-        if waits and (self._end is None or place <= self._end):
+        if task.waits and (self._end is None or place <= self._end):
             insort(self._places, place)
             self._tasks[place] = task
             self._cut()
-        return waits
 
     def pop(self) -> Task:
         return self._tasks.pop(self._places.pop(0))

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from silkmill.domain.errors import BadInput
+from silkmill.domain.placement import ANYWHERE, Placement
 from silkmill.domain.spider import SpiderConfig, check_tag, check_variable, render_command, resolve_params
 from silkmill.domain.task import Task
 
@@ -23,6 +24,10 @@ class Submission:
     priority: int | None = None
     tags: tuple[str, ...] = ()
     retry_of: str | None = None
+    placement: Placement | None = None
+    """None: as the spider says."""
+    key: str | None = None
+    key_digest: str | None = None
 
 
 def checked(submission: Submission, version: str, config: SpiderConfig) -> Submission:
@@ -38,8 +43,15 @@ def checked(submission: Submission, version: str, config: SpiderConfig) -> Submi
         raise BadInput(
             f"priority {priority} is out of range", field="priority", remedy="give 1 (first) to 10 (last)"
         )
+    if submission.key is not None and not (0 < len(submission.key) <= 200 and submission.key.isprintable()):
+        raise BadInput(
+            "the key is empty, too long, or has control characters in it",
+            field="key",
+            remedy="give 1 to 200 printable characters",
+        )
     tags = tuple(dict.fromkeys((*config.tags, *submission.tags)))
-    return replace(submission, version=version, priority=priority, tags=tags)
+    placement = submission.placement or config.placement
+    return replace(submission, version=version, priority=priority, tags=tags, placement=placement)
 
 
 def task_of(
@@ -59,4 +71,7 @@ def task_of(
         tags=submission.tags,
         retry_of=submission.retry_of,
         group=group,
+        placement=None if submission.placement == ANYWHERE else submission.placement,
+        key=submission.key,
+        key_digest=submission.key_digest,
     )

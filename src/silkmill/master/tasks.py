@@ -99,6 +99,9 @@ class Tasks:
         for hint in map(TaskChanged, tasks) if fresh else [Resync()]:
             self._feed.publish(hint)
 
+    async def open_attempts(self) -> list[Task]:
+        return await self._store.open_attempts()
+
     async def opened(self, ref: AttemptRef) -> Task | None:
         """The task of an attempt, without a read where this process knows that the attempt is open."""
         kept = self._open.get(ref.task_id)

@@ -93,6 +93,10 @@ class Workers:
         """The node of a session that is connected here."""
         return self._connections[session].node
 
+    def connected(self) -> list[Node]:
+        """The nodes whose sessions are known to this master."""
+        return [connection.node for connection in self._connections.values()]
+
     async def present_sessions(self) -> dict[str, str]:
         """The session that holds the lease of each node; a lost one holds none."""
         nodes = [stored.value for stored in await self._store.records(Node)]

@@ -54,7 +54,8 @@ class Store(Protocol):
 
     # Tasks. Positions are read with the task but written only by claim, append_items, append_log, move_log.
     async def insert_tasks(self, tasks: Sequence[Task]) -> None:
-        """All of them; one whose id exists already is left as it is (ids of a submission are derived)."""
+        """All of them; one whose id exists already is left as it is (ids of a submission are derived), and
+        one whose key another task of its spider has is left out."""
 
     async def task(self, task_id: str) -> Task | None: ...
 
@@ -65,7 +66,8 @@ class Store(Protocol):
         Positions themselves are never written. Raises Conflict."""
 
     async def claim(self, old: Task, new: Task) -> Task:
-        """`swap` for an Assign: the positions become those of a new attempt, all zero. Raises Conflict."""
+        """`swap` for an Assign: the positions become those of a new attempt, all zero. Raises Conflict, also
+        when another open attempt holds one of its permits."""
 
     async def tasks(
         self, where: TaskFilter, *, limit: int, before: str | None = None, newest_first: bool = True
@@ -74,8 +76,14 @@ class Store(Protocol):
 
     async def count_tasks(self, where: TaskFilter) -> dict[State, int]: ...
 
-    async def pending_heads(self, limit: int) -> list[Task]:
-        """Unassigned pending tasks, by (priority, order, id)."""
+    async def waiting_queues(self) -> list[str]:
+        """The queues in which unassigned pending tasks are, by name."""
+
+    async def pending_heads(self, queues: Sequence[str], limit: int) -> list[Task]:
+        """Of each of these queues the first `limit` unassigned pending tasks, by (priority, order, id)."""
+
+    async def keyed(self, project: str, spider: str, keys: Sequence[str]) -> list[Task]:
+        """Those tasks of a spider that were submitted under one of these keys."""
 
     async def open_attempts(self) -> list[Task]:
         """Tasks whose attempt is open, in any state and session."""

@@ -19,7 +19,7 @@ from silkmill.adapters.store.sqlite import SqliteStore
 from silkmill.domain.states import State
 from silkmill.ports.store import TaskFilter
 
-WITHOUT_CHANGE = {"limit": 1, "now": 1, "first": 0, "before": 0, "after": "", "ids": "[]"}
+WITHOUT_CHANGE = {"limit": 1, "now": 1, "first": 0, "before": 0, "after": "", "ids": "[]", "keys": "[]"}
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_an_older_file_is_migrated_when_it_is_opened(path: Path, monkeypatch: py
     monkeypatch.setattr(schema, "upgrade", migrated.append)
     schema.bring_to_head(path)
     assert migrated == []
-    monkeypatch.setattr(schema, "HEAD", "0002")
+    monkeypatch.setattr(schema, "HEAD", "9999")
     schema.bring_to_head(path)
     assert migrated == [path]
 
@@ -112,6 +112,8 @@ def plan(path: Path) -> Iterator[Any]:
     ("name", "index"),
     [
         ("PENDING_HEADS", "tasks_waiting"),
+        ("WAITING_QUEUES", "tasks_waiting"),
+        ("KEYED_TASKS", "submit_keys"),
         ("OPEN_ATTEMPTS", "tasks_with_open_attempt"),
         ("DUE_CREATED", "tasks_to_release"),
         ("DUE_UPKEEP", "tasks_for_upkeep"),
@@ -121,7 +123,7 @@ def plan(path: Path) -> Iterator[Any]:
     ],
 )
 def test_a_query_follows_its_index_in_its_order(plan: Any, name: str, index: str) -> None:
-    names = ("task_id", "attempt", "kind")
+    names = ("task_id", "attempt", "kind", "queue")
     how = plan(getattr(statements, name), WITHOUT_CHANGE | {f"if_{name}": 1 for name in names})
     assert index in how
     assert "TEMP B-TREE" not in how

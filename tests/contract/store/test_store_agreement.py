@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stores_under_test import STORES
 
-from helpers import START
+from helpers import START, pending
 from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.errors import IllegalTransition, SilkmillError, Unavailable
 from silkmill.domain.events import (
@@ -214,7 +214,7 @@ async def everything(store: Store) -> list[object]:
             streams.append((ref, visible_tail(task, ref, await store.log_tail(ref))))
     queries = (
         store.open_attempts(),
-        store.pending_heads(3),
+        pending(store, 3),
         store.due_created(LATER, 10),
         store.due_upkeep(LATER, 10),
         store.count_tasks(TaskFilter(spider="spider-1")),

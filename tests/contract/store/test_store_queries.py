@@ -7,10 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from helpers import START, changed, insert_claimed, make_task
+from helpers import START, changed, insert_claimed, make_task, pending
 from silkmill.domain.events import Accept, Assign, Finish, Lose, Retry, Start
 from silkmill.domain.events import Exit as ProcessExit
 from silkmill.domain.outcome import ErrorClass, Verdict
+from silkmill.domain.placement import Placement
 from silkmill.domain.states import State
 from silkmill.domain.task import CHUNK_GRACE, SMALL_LOG_BYTES, Task, with_closed
 from silkmill.ports.store import Store, TaskFilter
@@ -107,21 +108,42 @@ async def test_pending_heads_go_by_priority_then_order_then_id(store: Store) -> 
     tied = sorted([make_task(order=5), make_task(order=5)], key=lambda task: task.id)
     await store.insert_tasks([late, early, urgent, idle, *tied])
     expected = [urgent, early, *tied, late, idle]
-    assert await store.pending_heads(100) == expected
-    assert await store.pending_heads(2) == expected[:2]
+    assert await pending(store, 100) == expected
+    assert await pending(store, 2) == expected[:2]
 
 
 async def test_pending_heads_are_unassigned_and_pending(store: Store) -> None:
     waiting = make_task()
     await store.insert_tasks([waiting, make_task(state=State.CREATED), make_task(state=State.FINISHED)])
     claimed = await insert_claimed(store)
-    assert await store.pending_heads(100) == [waiting]
+    assert await pending(store, 100) == [waiting]
     waiting = await store.claim(waiting, changed(waiting, Assign("node-1", "session-1", START)))
-    assert await store.pending_heads(100) == []
+    assert await pending(store, 100) == []
     back = await store.swap(claimed, changed(claimed, attempt=None))
-    assert await store.pending_heads(100) == [back]
+    assert await pending(store, 100) == [back]
     sooner = await store.swap(back, changed(back, priority=1))
-    assert await store.pending_heads(100) == [sooner]
+    assert await pending(store, 100) == [sooner]
+
+
+async def test_each_queue_has_heads_of_its_own(store: Store) -> None:
+    gpu = Placement(labels={"gpu": "1"})
+    news, slow = [[make_task(spider=spider) for _ in range(3)] for spider in ("news", "slow")]
+    narrow = make_task(placement=gpu, priority=1)
+    await store.insert_tasks([*news, *slow, narrow, make_task(spider="idle", state=State.CREATED)])
+    assert await store.waiting_queues() == ["default/news", narrow.queue, "default/slow"]
+    assert await store.pending_heads(["default/slow", "default/idle", "default/news"], 2) == [
+        *slow[:2],
+        *news[:2],
+    ]
+    assert await store.pending_heads([narrow.queue], 9) == [narrow]
+    await store.claim(narrow, changed(narrow, Assign("node-1", "session-1", START)))
+    assert await store.waiting_queues() == ["default/news", "default/slow"]
+
+
+async def test_no_queue_where_nothing_waits(store: Store) -> None:
+    await insert_claimed(store)
+    assert await store.waiting_queues() == []
+    assert await store.pending_heads([], 5) == []
 
 
 async def test_open_attempts_in_any_state_and_session(store: Store) -> None:
@@ -157,7 +179,7 @@ async def test_a_released_task_is_not_due_any_more(store: Store) -> None:
 async def test_nothing_is_due_in_an_empty_store(store: Store) -> None:
     assert await store.due_created(START, 10) == []
     assert await store.due_upkeep(START, 10) == []
-    assert await store.pending_heads(10) == []
+    assert await pending(store, 10) == []
     assert await store.open_attempts() == []
     assert await store.count_tasks(TaskFilter()) == {}
     assert await store.tasks(TaskFilter(), limit=10) == []

@@ -20,6 +20,7 @@ TABLES = {
     "limits": toml.LIMITS_KEYS,
     "retry": toml.RETRY_KEYS,
     "outcome": toml.OUTCOME_KEYS,
+    "placement": toml.PLACEMENT_KEYS,
     "files": toml.FILES_KEYS,
     "ipc_stdin": ["mode"],
 }
@@ -41,10 +42,6 @@ def test_the_example_is_read() -> None:
 
 
 LATER = {
-    "on_disconnect": 'on_disconnect = "stop"',
-    "replace_after": 'replace_after = "1h"',
-    "max_concurrency": "max_concurrency = 1",
-    "placement": 'placement = {mode = "all"}',
     "schedules": 'schedules = [{name = "x"}]',
     "spiders": "spiders = {x = {}}",
     "limits.memory": 'limits = {memory = "1GiB"}',

@@ -6,6 +6,7 @@ import pytest
 
 from silkmill.domain.errors import BadInput
 from silkmill.domain.outcome import Rules
+from silkmill.domain.placement import Placement
 from silkmill.domain.retry import RetryPolicy
 from silkmill.domain.spider import Limits, Param, SpiderConfig
 from silkmill.domain.spider_toml import parse_spider_toml
@@ -201,6 +202,33 @@ def test_a_wrong_value_is_refused_with_a_remedy(text: str) -> None:
     refusal(text)
 
 
+def test_where_and_how_many_at_once() -> None:
+    text = (
+        'on_disconnect = "wait"\nreplace_after = "90m"\nmax_concurrency = 3\n'
+        '[placement]\nmode = "nodes"\nnodes = ["b", "a", "b"]\nlabels = {gpu = "1"}'
+    )
+    config = parse_spider_toml(SMALL + text, file="spider.toml")
+    assert (config.on_disconnect, config.replace_after_seconds, config.max_concurrency) == ("wait", 5400.0, 3)
+    assert config.placement == Placement("nodes", ("a", "b"), {"gpu": "1"})
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        ("max_concurrency = -1", "max_concurrency"),
+        ('on_disconnect = "fly"', "on_disconnect"),
+        ('on_disconnect = "stop"\n[limits]\ngrace = "31s"', "on_disconnect"),
+        ('replace_after = "25h"', "replace_after"),
+        ('[placement]\nmode = "nodes"', "placement.nodes"),
+        ('[placement]\nnodes = ["a"]', "placement.nodes"),
+        ("[placement]\nlabels = {gpu = 1}", "placement.labels.gpu"),
+        ('[placement]\nlabels = {gpu = ""}', "placement.labels"),
+    ],
+)
+def test_a_placement_that_makes_no_sense_is_refused(line: str, field: str) -> None:
+    assert refusal(SMALL + line).field == field
+
+
 @pytest.mark.parametrize(
     ("line", "field"),
     [
@@ -208,12 +236,6 @@ def test_a_wrong_value_is_refused_with_a_remedy(text: str) -> None:
         ("[limits]\ncpu = 1.5", "limits.cpu"),
         ("[limits]\nprocesses = 10", "limits.processes"),
         ('[[schedules]]\nname = "n"\ncron = "@daily"', "schedules"),
-        ("max_concurrency = 2", "max_concurrency"),
-        ('on_disconnect = "stop"', "on_disconnect"),
-        ('replace_after = "1h"', "replace_after"),
-        ('[placement]\nmode = "all"', "placement.mode"),
-        ('[placement]\nnodes = ["a"]', "placement.nodes"),
-        ('[placement]\nlabels = {gpu = "1"}', "placement.labels"),
         ("[spiders.other]\npriority = 1", "spiders"),
     ],
 )

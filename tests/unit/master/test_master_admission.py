@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
+from helpers import pending
 from silkmill.adapters.store.memory import MemoryStore
 from silkmill.domain.errors import EngineLeaves
 from silkmill.domain.states import State
-from silkmill.master import admission, lookahead
+from silkmill.master import admission, backlog, lookahead
 from silkmill.master.admission import OnlyGiven
 from silkmill.master.submission import Submission
 from silkmill.runtime import faults
@@ -30,6 +31,7 @@ class Run:
 async def before(monkeypatch: pytest.MonkeyPatch) -> Rig:
     """A master that has left a backlog longer than the look-ahead, all of it first in the queue."""
     monkeypatch.setattr(lookahead, "LOOK_AHEAD", 3)
+    monkeypatch.setattr(backlog, "SHORTEST_LOOK", 3)
     rig = Rig(MemoryStore())
     await rig.deploy_spider()
     for _ in range(5):
@@ -45,7 +47,7 @@ async def run(before: Rig) -> Run:
 
 
 async def states(rig: Rig) -> list[State]:
-    return [task.state for task in await rig.store.pending_heads(100)]
+    return [task.state for task in await pending(rig.store, 100)]
 
 
 async def test_a_backlog_is_left_alone(before: Rig, run: Run) -> None:
@@ -124,7 +126,7 @@ async def test_looking_at_many_tasks_leaves_others_their_turns() -> None:
     given.admit(f"task-{number}" for number in range(2000))
     others = asyncio.create_task(_count_turns())
     await asyncio.sleep(0)
-    await given.pending_heads(10)
+    await given.pending_heads(["default/news"], 10)
     assert await given.close_if_done()
     others.cancel()
     assert len(_turns) >= 20

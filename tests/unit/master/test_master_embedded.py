@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from tests.helpers import wait_until_async
@@ -165,10 +166,10 @@ class SlowStore(MemoryStore):
         self.may_answer = asyncio.Event()
         self.is_away = False
 
-    async def pending_heads(self, limit: int) -> list[Task]:
+    async def pending_heads(self, queues: Sequence[str], limit: int) -> list[Task]:
         if self.is_away:
             raise Unavailable("store", "for a test")
-        heads = await super().pending_heads(limit)
+        heads = await super().pending_heads(queues, limit)
         await self.may_answer.wait()
         return heads
 

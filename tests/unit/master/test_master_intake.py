@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from helpers import pending
 from silkmill.adapters.store.memory import MemoryStore
 from silkmill.domain.errors import BadInput, NotFound, Unavailable
 from silkmill.domain.group import Group
@@ -104,7 +105,7 @@ class TestSubmit:
 
     async def test_tasks_of_one_millisecond_keep_their_order(self, rig: Rig) -> None:
         tasks = [await rig.submit() for _ in range(20)]
-        assert await rig.store.pending_heads(100) == tasks
+        assert await pending(rig.store, 100) == tasks
 
     @pytest.mark.parametrize("point", ["store.before_commit", "store.after_commit"])
     async def test_a_lost_answer_makes_one_task(self, rig: Rig, point: str) -> None:
@@ -117,7 +118,7 @@ class TestGroup:
     async def test_all_lines_become_tasks_in_order(self, rig: Rig) -> None:
         group, ids = await rig.intake.submit_group(lines(5), "key", b"body")
         assert (group.count, group.complete) == (5, True)
-        heads = await rig.store.pending_heads(10)
+        heads = await pending(rig.store, 10)
         assert [task.id for task in heads] == ids
         assert [task.tags[0] for task in heads] == [f"line-{index}" for index in range(5)]
         assert {task.group for task in heads} == {"key"}
@@ -188,7 +189,7 @@ class TestGroup:
         group, ids = await repeated(lambda: rig.intake.submit_group(lines(6), "key", b"body"))
         faults.disarm()
         assert group.complete
-        assert [task.id for task in await rig.store.pending_heads(10)] == ids
+        assert [task.id for task in await pending(rig.store, 10)] == ids
         assert (await rig.store.record(Group, "key")).value.complete  # type: ignore[union-attr]
 
     @pytest.mark.parametrize("hit", [1, 2, 3])
@@ -234,7 +235,7 @@ class TestGroup:
         with late.feed.subscribe() as hints:
             _, ids = await late.intake.submit_group(lines(2), "key", b"body")
             assert isinstance(await asyncio.wait_for(anext(hints), 1), Resync)
-        assert [task.id for task in await rig.store.pending_heads(10)] == ids
+        assert [task.id for task in await pending(rig.store, 10)] == ids
         stored = await rig.store.record(Group, "key")
         assert stored is not None
         assert await rig.bucket.names("groups/") == [stored.value.object_name], "the loser's object is left"

@@ -37,7 +37,7 @@ async def explain(task_id: str, request: Request) -> Response:
 
 async def _around(parts: Parts, task: Task) -> Around:
     free = parts.workers.slots.free_by_session(parts.clock.boottime())
-    heads = await parts.store.pending_heads(LOOKED_AT)
+    heads = await _heads(parts)
     may_place = parts.dispatcher.may_place
     return Around(
         nodes=await _connected(parts),
@@ -46,6 +46,12 @@ async def _around(parts: Parts, task: Task) -> Around:
         draining=parts.dispatcher.draining,
         for_others=not may_place(task),
     )
+
+
+async def _heads(parts: Parts) -> list[Task]:
+    """The first pending tasks of every queue."""
+    queues = await parts.store.waiting_queues()
+    return await parts.store.pending_heads(queues, max(1, LOOKED_AT // max(1, len(queues))))
 
 
 async def _connected(parts: Parts) -> tuple[Node, ...]:

@@ -47,13 +47,13 @@ def with_positions(task: Task, positions: Positions) -> Task:
 def index_of(task: Task) -> dict[str, Field]:
     """What a task is found by, except its id: the one place that derives it. Positions are not part of it."""
     attempt = task.attempt
-    waits = task.row == (State.PENDING, None)
     release_at = task.next_attempt_at if task.state is State.CREATED else None
     return {
         "state": task.state.value,
         "attempt": attempt.number if attempt else None,
         "session": attempt.session if attempt else None,
-        "waiting_priority": task.priority if waits else None,
+        "queue": task.queue if task.waits else None,
+        "waiting_priority": task.priority if task.waits else None,
         "order_key": task.order,
         "project": task.project,
         "spider": task.spider,
@@ -61,7 +61,14 @@ def index_of(task: Task) -> dict[str, Field]:
         "created_at": microseconds(task.created_at),
         "release_at": optional_microseconds(release_at),
         "upkeep_at": optional_microseconds(task.upkeep_at),
+        "spider_permit": attempt.spider_permit if attempt else None,
+        "project_permit": attempt.project_permit if attempt else None,
+        "submit_key": None if task.key is None else submit_key(task.project, task.spider, task.key),
     }
+
+
+def submit_key(project: str, spider: str, key: str) -> str:
+    return f"{project}/{spider}#{key}"
 
 
 def fields_of(positions: Positions) -> dict[str, int]:

@@ -18,6 +18,7 @@ from silkmill.ports.store import Stored, TailRecord, TaskFilter
 from silkmill.runtime import faults
 
 Record = TypeVar("Record")
+UNIQUE = ("spider_permit", "project_permit", "submit_key")
 
 
 class MemoryStore:
@@ -25,7 +26,7 @@ class MemoryStore:
     append have a fault point between them, where a crash would leave the payload without its position."""
 
     def __init__(self) -> None:
-        self._tasks, self._items, self._tails = Documents(), Documents(), Documents()
+        self._tasks, self._items, self._tails = Documents(UNIQUE), Documents(), Documents()
         self._records = Documents()
 
     async def insert_tasks(self, tasks: Sequence[Task]) -> None:
@@ -71,9 +72,19 @@ class MemoryStore:
     async def count_tasks(self, where: TaskFilter) -> dict[State, int]:
         return dict(Counter(task.state for task in self._all() if _matches(task, where)))
 
-    async def pending_heads(self, limit: int) -> list[Task]:
-        waiting = [task for task in self._all() if task.row == (State.PENDING, None)]
-        return sorted(waiting, key=lambda task: (task.priority, task.order, task.id))[:limit]
+    async def waiting_queues(self) -> list[str]:
+        return sorted({task.queue for task in self._all() if task.waits})
+
+    async def pending_heads(self, queues: Sequence[str], limit: int) -> list[Task]:
+        waiting = [task for task in self._all() if task.waits]
+        waiting.sort(key=lambda task: (task.priority, task.order, task.id))
+        of_queues = ([task for task in waiting if task.queue == queue] for queue in queues)
+        return [task for found in of_queues for task in found[:limit]]
+
+    async def keyed(self, project: str, spider: str, keys: Sequence[str]) -> list[Task]:
+        names = (codec.submit_key(project, spider, key) for key in keys)
+        found = (self._tasks.holder("submit_key", name) for name in names)
+        return [_task(document) for document in found if document is not None]
 
     async def open_attempts(self) -> list[Task]:
         return [task for task in self._all() if task.attempt is not None]

@@ -77,8 +77,16 @@ class SqliteStore:
         rows = await self._rows(*sql.count_matching(where))
         return {State(state): count for state, count in rows}
 
-    async def pending_heads(self, limit: int) -> list[Task]:
-        return await self._tasks(sql.PENDING_HEADS, {"limit": limit})
+    async def waiting_queues(self) -> list[str]:
+        return [name for (name,) in await self._rows(sql.WAITING_QUEUES, {})]
+
+    async def pending_heads(self, queues: Sequence[str], limit: int) -> list[Task]:
+        wanted = [(sql.PENDING_HEADS, {"if_queue": queue, "limit": limit}) for queue in queues]
+        return await self._readers.read(lambda connection: _all_of(connection, wanted))
+
+    async def keyed(self, project: str, spider: str, keys: Sequence[str]) -> list[Task]:
+        names = [codec.submit_key(project, spider, key) for key in keys]
+        return await self._tasks(sql.KEYED_TASKS, {"keys": codec.encode(names).decode()})
 
     async def open_attempts(self) -> list[Task]:
         return await self._tasks(sql.OPEN_ATTEMPTS, {})

@@ -37,7 +37,7 @@ _positions = [tasks.c[name] for name in POSITIONS]
 _tasks = select(tasks.c.doc, *_positions)
 
 TASK = _sql(_tasks.where(_if(tasks.c.id)))
-INSERT_TASK = _sql(sqlite.insert(tasks).on_conflict_do_nothing(index_elements=[tasks.c.id]))
+INSERT_TASK = _sql(sqlite.insert(tasks).on_conflict_do_nothing())
 TAG_NEW_TASK = _sql(  # to be run before its task is inserted
     insert(task_tags)
     .prefix_with("OR IGNORE")
@@ -64,10 +64,20 @@ def change_task(names: tuple[str, ...], if_positions: bool) -> str:
 
 
 PENDING_HEADS = _limited(
-    _tasks.where(tasks.c.waiting_priority.is_not(None)).order_by(
-        tasks.c.waiting_priority, tasks.c.order_key, tasks.c.id
-    )
+    _tasks.where(_if(tasks.c.queue)).order_by(tasks.c.waiting_priority, tasks.c.order_key, tasks.c.id)
 )
+
+
+def _waiting_queues() -> str:
+    """From each queue straight to the next one, however many tasks are between them."""
+    first = select(func.min(tasks.c.queue).label("queue")).where(tasks.c.queue.is_not(None))
+    found = first.cte("found", recursive=True)
+    following = select(func.min(tasks.c.queue)).where(tasks.c.queue > found.c.queue).scalar_subquery()
+    found = found.union_all(select(following).where(found.c.queue.is_not(None)))
+    return _sql(select(found.c.queue).where(found.c.queue.is_not(None)))
+
+
+WAITING_QUEUES = _waiting_queues()
 OPEN_ATTEMPTS = _sql(_tasks.where(tasks.c.attempt.is_not(None)).order_by(tasks.c.id))
 DUE_CREATED = _limited(
     _tasks.where(tasks.c.release_at <= bindparam("now")).order_by(tasks.c.release_at, tasks.c.id)
@@ -122,6 +132,12 @@ def _matching(where: TaskFilter) -> list[ColumnElement[bool]]:
         conditions.append(tasks.c.id_reversed.between(start, start + "\U0010ffff"))
     return conditions
 
+
+KEYED_TASKS = _sql(
+    _tasks.where(
+        tasks.c.submit_key.in_(select(func.json_each(bindparam("keys")).table_valued("value").c.value))
+    )
+)
 
 FENCE = _sql(select(tasks.c.attempt, tasks.c.session, *_positions).where(_if(tasks.c.id)))
 MOVE_ITEMS = _sql(

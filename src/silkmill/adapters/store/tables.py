@@ -19,8 +19,8 @@ from sqlalchemy import (
 metadata = MetaData()
 
 # Times are microseconds since 1970. `id_reversed` finds a task by the last characters of its id.
-# `waiting_priority` is set only while a task waits for a slot, `release_at` only while it is created: so
-# their indexes stay as small as what waits, and the planner cannot miss them.
+# `queue` is set only while a task waits for a slot, `release_at` only while it is created: so their indexes
+# stay as small as what waits, and the planner cannot miss them. A permit is set while an attempt holds it.
 tasks = Table(
     "tasks",
     metadata,
@@ -43,22 +43,29 @@ tasks = Table(
     Column("items_offset", BigInteger, nullable=False),
     Column("items_count", BigInteger, nullable=False),
     Column("doc", LargeBinary, nullable=False),
+    Column("queue", Text),
+    Column("spider_permit", Text),
+    Column("project_permit", Text),
+    Column("submit_key", Text),
 )
 _id = tasks.c.id
 
 
-def _index_where_set(name: str, column: Column[Any], *others: Column[Any]) -> None:
-    Index(name, column, *others, sqlite_where=column.is_not(None))
+def _index_where_set(name: str, column: Column[Any], *others: Column[Any], unique: bool = False) -> None:
+    Index(name, column, *others, sqlite_where=column.is_not(None), unique=unique)
 
 
 Index("tasks_by_id_end", tasks.c.id_reversed)
 Index("tasks_by_state", tasks.c.state, _id)
 Index("tasks_by_spider", tasks.c.spider, _id)
 _index_where_set("tasks_by_group", tasks.c.group_key, _id)
-_index_where_set("tasks_waiting", tasks.c.waiting_priority, tasks.c.order_key, _id)
+_index_where_set("tasks_waiting", tasks.c.queue, tasks.c.waiting_priority, tasks.c.order_key, _id)
 _index_where_set("tasks_to_release", tasks.c.release_at, _id)
 _index_where_set("tasks_for_upkeep", tasks.c.upkeep_at, _id)
 Index("tasks_with_open_attempt", _id, sqlite_where=tasks.c.attempt.is_not(None))
+_index_where_set("spider_permits", tasks.c.spider_permit, unique=True)
+_index_where_set("project_permits", tasks.c.project_permit, unique=True)
+_index_where_set("submit_keys", tasks.c.submit_key, unique=True)
 
 # Tags never change, so they are written once, beside their task.
 task_tags = Table(

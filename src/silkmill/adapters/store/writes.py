@@ -45,7 +45,10 @@ def change_task(old: Task, new: Task, positions: dict[str, int]) -> Write[Positi
     own = {"if_id": old.id, "if_revision": new.revision, "if_change_id": new.change_id}
 
     def run(cursor: sqlite3.Cursor) -> Positions:
-        rows = cursor.execute(statement, values).fetchall()
+        try:
+            rows = cursor.execute(statement, values).fetchall()
+        except sqlite3.IntegrityError:  # a permit is another's
+            raise rules.conflict(old) from None
         rows = rows or cursor.execute(sql.OWN_TASK_CHANGE, own).fetchall()
         if not rows:
             raise rules.conflict(old)

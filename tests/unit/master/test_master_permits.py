@@ -1,0 +1,177 @@
+"""Limits of spiders and projects: who waits for a permit, who does not, and that no limit is exceeded."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from silkmill.domain.errors import BadInput
+from silkmill.domain.states import State
+from silkmill.runtime import faults
+from support.master_rig import Agent, Rig
+
+LIMITED = 'name = "slow"\ncommand = "/bin/true"\nmax_concurrency = 2\n'
+
+
+async def running(rig: Rig, spider: str) -> int:
+    return sum(task.spider == spider for task in await rig.store.open_attempts())
+
+
+async def submit(rig: Rig, spider: str, count: int, **given: object) -> list[str]:
+    lines = [rig.line(**given, spider=spider) for _ in range(count)]
+    _, ids = await rig.intake.submit_group(lines, None, b"body")
+    rig.clock.pass_time(1)  # what is submitted later stands behind it
+    return ids
+
+
+@pytest.fixture
+async def agent(rig: Rig) -> Agent:
+    agent = Agent(rig, max_runners=8)
+    await agent.register()
+    await rig.deploy_spider(LIMITED)
+    return agent
+
+
+async def test_no_more_tasks_of_a_spider_than_its_limit(rig: Rig, agent: Agent) -> None:
+    await submit(rig, "slow", 5)
+    await submit(rig, "news", 3)
+    await rig.dispatcher.tick()
+    assert (await running(rig, "slow"), await running(rig, "news")) == (2, 3)
+    assert {task.attempt.spider_permit for task in await rig.store.open_attempts() if task.attempt} == {
+        None,
+        "default/slow#0",
+        "default/slow#1",
+    }
+
+
+async def test_an_attempt_that_closes_gives_its_permit_to_the_next_task(rig: Rig, agent: Agent) -> None:
+    ids = await submit(rig, "slow", 5)
+    ended = []
+    for _ in range(5):
+        ref = await agent.started()
+        assert await running(rig, "slow") <= 2
+        await agent.finish(ref)
+        ended.append(ref.task_id)
+    assert ended == ids
+    assert [(await rig.task(task_id)).state for task_id in ids] == [State.FINISHED] * 5
+
+
+async def test_a_freed_permit_wakes_the_dispatcher(rig: Rig, agent: Agent) -> None:
+    await submit(rig, "slow", 3)
+    refs = [await agent.started() for _ in range(2)]
+    async with asyncio.TaskGroup() as group:
+        dispatcher = group.create_task(rig.dispatcher.run())
+        await rig.cancel.request(refs[0].task_id)
+        await agent.finish(refs[0], cancelled=True, exit_code=None)
+        while isinstance(command := await anext(agent.commands), type(None)) or command.ref in refs:
+            continue
+        dispatcher.cancel()
+
+
+async def test_the_limit_of_a_project_holds_over_its_spiders(rig: Rig, agent: Agent) -> None:
+    await rig.projects.set("default", max_concurrency=3)
+    await submit(rig, "slow", 5)
+    await submit(rig, "news", 5)
+    await rig.dispatcher.tick()
+    assert (await running(rig, "slow"), await running(rig, "news")) == (2, 1)
+    await rig.projects.set("default", max_concurrency=0)
+    await rig.dispatcher.tick()
+    assert (await running(rig, "slow"), await running(rig, "news")) == (2, 5)
+
+
+async def test_a_limit_that_is_set_while_tasks_run_counts_them(rig: Rig, agent: Agent) -> None:
+    ids = await submit(rig, "news", 4)
+    refs = [await agent.started() for _ in ids]
+    await rig.projects.set("default", max_concurrency=3)
+    await submit(rig, "news", 2)
+    await rig.dispatcher.tick()
+    assert await running(rig, "news") == 4
+    for ref in refs[:2]:
+        await agent.finish(ref)
+    await rig.dispatcher.tick()
+    assert await running(rig, "news") == 3
+
+
+async def test_a_single_submit_waits_for_a_permit_too(rig: Rig) -> None:
+    await rig.deploy_spider(LIMITED)
+    await Agent(rig, max_runners=8, embedded=True).register()
+    await rig.dispatcher.tick()
+    tasks = [await rig.submit(spider="slow") for _ in range(4)]
+    await rig.dispatcher.tick()
+    waiting = [task.id for task in tasks if (await rig.task(task.id)).waits]
+    assert waiting == [task.id for task in tasks[2:]]
+
+
+async def test_an_abnormal_attempt_holds_its_permit(rig: Rig, agent: Agent) -> None:
+    await submit(rig, "slow", 3)
+    refs = [await agent.started() for _ in range(2)]
+    await agent.register()  # it comes back with nothing: what it had is lost
+    assert (await rig.task(refs[0].task_id)).attempt is None
+    await rig.dispatcher.tick()
+    assert await running(rig, "slow") == 2
+
+
+async def test_two_masters_together_keep_the_limit(rig: Rig, agent: Agent) -> None:
+    other = rig.restarted()
+    second = Agent(other, "node-2", 8)
+    await second.register()
+    ids = await submit(rig, "slow", 12)
+    for _ in range(200):
+        await asyncio.gather(rig.dispatcher.tick(), other.dispatcher.tick())
+        for task in await rig.store.open_attempts():
+            mine = agent if task.attempt and task.attempt.node == "node-1" else second
+            assert task.ref
+            await mine.rig.link.accept(mine.session, task.ref)
+            await mine.rig.link.start(mine.session, task.ref, 1, rig.clock.now())
+            assert await running(rig, "slow") <= 2
+            await mine.finish(task.ref)
+        rig.clock.pass_time(1)
+        if all([(await rig.task(task_id)).state is State.FINISHED for task_id in ids]):
+            return
+    raise AssertionError("they do not end")
+
+
+async def test_a_claim_in_doubt_keeps_its_permit_until_it_is_known(rig: Rig, agent: Agent) -> None:
+    await submit(rig, "slow", 3)
+    faults.arm("store.after_commit=error*2")
+    await rig.dispatcher.tick()
+    rig.clock.pass_time(1)
+    for _ in range(3):
+        await rig.dispatcher.tick()
+        rig.clock.pass_time(5)
+    assert await running(rig, "slow") == 2
+
+
+@pytest.mark.parametrize("most", [-1, 100_001])
+async def test_a_limit_that_is_none_is_refused(rig: Rig, most: int) -> None:
+    with pytest.raises(BadInput, match="max_concurrency"):
+        await rig.projects.set("default", max_concurrency=most)
+
+
+async def test_a_task_waits_for_its_label_and_holds_up_nobody(rig: Rig) -> None:
+    text = 'name = "gpu"\ncommand = "/bin/true"\n[placement]\nlabels = { gpu = "1" }\n'
+    await rig.deploy_spider(text)
+    plain = Agent(rig, "plain", 4)
+    await plain.register()
+    await submit(rig, "gpu", 3, priority=1)
+    await submit(rig, "news", 2)
+    await rig.dispatcher.tick()
+    assert (await running(rig, "gpu"), await running(rig, "news")) == (0, 2)
+    fitting = Agent(rig, "fitting", 2, labels={"gpu": "1", "eu": "1"})
+    await fitting.register()
+    await rig.dispatcher.tick()
+    nodes = [task.attempt.node for task in await rig.store.open_attempts() if task.attempt]
+    assert sorted(nodes) == ["fitting", "fitting", "plain", "plain"]
+
+
+async def test_a_task_goes_to_the_node_that_it_names(rig: Rig) -> None:
+    text = 'name = "near"\ncommand = "/bin/true"\n[placement]\nmode = "nodes"\nnodes = ["b", "c"]\n'
+    await rig.deploy_spider(text)
+    agents = [Agent(rig, name, 8) for name in ("a", "b", "c")]
+    for agent in agents:
+        await agent.register()
+    await submit(rig, "near", 16)
+    await rig.dispatcher.tick()
+    nodes = [task.attempt.node for task in await rig.store.open_attempts() if task.attempt]
+    assert sorted(nodes) == ["b"] * 8 + ["c"] * 8
