@@ -66,7 +66,8 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
     tasks, versions = Tasks(store, feed), Versions(store)
     workers = Workers(store, tasks, feed, clock)
     projects = Projects(store, feed)
-    dispatcher = Dispatcher(admission, tasks, PermitBook(versions, projects), workers, feed, clock)
+    permits = PermitBook(versions, projects)
+    dispatcher = Dispatcher(admission, tasks, permits, workers, feed, clock)
     intake = Intake(store, bucket, tasks, versions, dispatcher, admission, clock)
     deploy = Deploy(store, bucket, versions, feed, outages, clock)
     writer = LogWriter(store, bucket, tasks.change)
@@ -83,6 +84,8 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
             log_reader=LogReader(store, bucket),
             workers=workers,
             dispatcher=dispatcher,
+            permits=permits,
+            projects=projects,
         ),
         link=LocalLink(workers, collector, deploy),
         recovery=Recovery(store, tasks, workers, versions, intake.groups, outages, clock),
@@ -189,6 +192,7 @@ def _agent_settings(settings: Settings) -> AgentSettings:
     return AgentSettings(
         name=platform.node() or "localhost",
         max_runners=settings.max_runners,
+        labels=settings.labels,
         containment=settings.containment,
         spool_bytes=settings.spool,
         cache_bytes=settings.cache,

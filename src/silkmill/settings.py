@@ -13,6 +13,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -32,6 +33,8 @@ class Settings(BaseSettings):
     """HOST:PORT of the HTTP API; port 0 takes a free one."""
     max_runners: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
     """Tasks that run at the same time on this machine."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """What tasks may ask of this machine; as a variable it is JSON."""
     drain_timeout: float = Field(600.0, ge=0.0)
     """Seconds that a drain waits for running spiders before it stops them and gives their tasks back."""
     spool: int = Field(1 << 30, ge=16 << 20)
@@ -40,6 +43,13 @@ class Settings(BaseSettings):
     """Bytes of spider files that are kept for later attempts; those not used for longest go first."""
     containment: Literal["auto", "walk"] = "auto"
     """What holds a spider's processes: a cgroup where there is one (auto), or the process tree (walk)."""
+
+    @field_validator("labels")
+    @classmethod
+    def _are_labels(cls, value: dict[str, str]) -> dict[str, str]:
+        if not all(text and text.isprintable() for label in value.items() for text in label):
+            raise ValueError("names and values of labels are printable text")
+        return value
 
     @field_validator("listen")
     @classmethod
@@ -81,6 +91,10 @@ def load_settings(data: Path, **flags: Any) -> Settings:
     given = {name: value for name, value in flags.items() if value is not None}
     try:
         return Settings(data=data, **given)
+    except SettingsError as error:  # a variable that should hold JSON
+        raise BadInput(
+            f"{PREFIX}LABELS: {error.__cause__}", field="labels", remedy='write it as JSON: {"name": "value"}'
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])

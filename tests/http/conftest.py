@@ -30,6 +30,8 @@ def app_of(rig: Rig) -> FastAPI:
         log_reader=LogReader(rig.store, rig.bucket),
         workers=rig.workers,
         dispatcher=rig.dispatcher,
+        permits=rig.permits,
+        projects=rig.projects,
     )
     return create_app(parts, TOKEN)
 

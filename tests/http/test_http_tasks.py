@@ -17,6 +17,7 @@ from tests.support.master_rig import Agent, Rig
 
 from silkmill.adapters.http import create_app
 from silkmill.client import AsyncClient, Problem
+from silkmill.domain.placement import Placement
 
 SHOW = [
     *("id", "project", "spider", "version", "state", "phase", "reason", "priority", "params", "tags", "node"),
@@ -265,6 +266,68 @@ async def test_why_names_what_a_task_waits_for(rig: Rig, client: AsyncClient) ->
     assert (await client.why(task.id))["waits_for"] == "dispatch"
     later = await rig.submit()
     assert "1 tasks" in (await client.why(later.id))["text"]
+
+
+async def test_why_names_the_limit_and_who_holds_it(rig: Rig, client: AsyncClient, agent: Agent) -> None:
+    await client.set_project("default", max_concurrency=1)
+    first, second = await rig.submit(), await rig.submit()
+    await rig.dispatcher.tick()
+    said = await client.why(second.id)
+    assert said["waits_for"] == "permit"
+    assert "project default" in said["text"] and first.id in said["text"]
+
+
+async def test_why_names_the_node_that_is_missing(rig: Rig, client: AsyncClient, agent: Agent) -> None:
+    placed = {"mode": "nodes", "nodes": ["far"], "labels": {"gpu": "1"}}
+    task = await client.submit({"spider": "news", "placement": placed})
+    said = await client.why(task["id"])
+    assert (said["waits_for"], "is named far and has the label gpu=1" in said["text"]) == ("node", True)
+
+
+@pytest.mark.parametrize(
+    ("placement", "field"),
+    [
+        ({"mode": "some"}, "mode"),
+        ({"mode": "nodes"}, "nodes"),
+        ({"labels": {"a": ""}}, "labels"),
+        ({"label": {}}, "label"),
+    ],
+)
+async def test_a_placement_that_makes_no_sense_is_refused(
+    http: httpx.AsyncClient, placement: dict[str, object], field: str
+) -> None:
+    line = {"spider": "news", "placement": placement}
+    assert_problem(await http.post("/api/v1/tasks", json=line), 422, field)
+    problem = assert_problem(
+        await http.post("/api/v1/tasks/bulk", json=[{"spider": "news"}, line]), 422, field
+    )
+    assert "line 2" in problem["detail"]
+
+
+async def test_a_task_for_all_nodes_needs_one(rig: Rig, http: httpx.AsyncClient, client: AsyncClient) -> None:
+    line = {"spider": "news", "placement": {"mode": "all", "labels": {"gpu": "1"}}}
+    assert_problem(await http.post("/api/v1/tasks", json=line), 422, "placement")
+    await Agent(rig, labels={"gpu": "1"}).register()
+    task = await client.submit(line)
+    assert (await rig.task(task["id"])).placement == Placement("nodes", ("node-1",))
+
+
+async def test_a_key_stands_for_its_task(http: httpx.AsyncClient, client: AsyncClient) -> None:
+    first = await client.submit({"spider": "news", "key": "a"})
+    assert (await client.submit({"spider": "news", "key": "a"}))["id"] == first["id"]
+    body = {"spider": "news", "key": "a", "priority": 1}
+    assert_problem(await http.post("/api/v1/tasks", json=body), 422, "lines[0].key")
+
+
+async def test_projects_and_their_limits(rig: Rig, http: httpx.AsyncClient, client: AsyncClient) -> None:
+    assert await client.projects() == [{"name": "default", "max_concurrency": 0}]
+    assert await client.set_project("shop", max_concurrency=3) == {"name": "shop", "max_concurrency": 3}
+    assert [one["name"] for one in await client.projects()] == ["default", "shop"]
+    assert_problem(
+        await http.put("/api/v1/projects/shop", json={"max_concurrency": -1}), 422, "max_concurrency"
+    )
+    assert_problem(await http.put("/api/v1/projects/SHOP", json={"max_concurrency": 1}), 422, "project")
+    assert_problem(await http.put("/api/v1/projects/shop", json={}), 422, "max_concurrency")
 
 
 async def test_an_ambiguous_id_lists_the_candidates(rig: Rig, http: httpx.AsyncClient) -> None:

@@ -21,6 +21,7 @@ COMMANDS = {
     "up": "run the engine on this machine: master, worker and API",
     "stop": "stop the engine that `up` started",
     "run": "run a folder or a spider as a task, with its log",
+    "submit": "many tasks of a spider at once",
     "deploy": "make a version of a folder",
     "ps": "list tasks",
     "show": "everything about a task",
@@ -29,6 +30,7 @@ COMMANDS = {
     "cancel": "stop tasks, verified",
     "retry": "run tasks again, as new ones",
     "logs": "the log of a task",
+    "projects": "limits of projects",
     "items": "what a spider saved",
 }
 """Command to its line in `--help`; each lives in a module of its name, imported when it is called."""

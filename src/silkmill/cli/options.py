@@ -42,4 +42,5 @@ attempt = click.option(
     "--attempt", type=click.IntRange(min=1), metavar="N", help="This attempt. Default: the current one."
 )
 task = click.argument("task", metavar="TASK", callback=_task_names)
+some_tasks = click.argument("tasks", metavar="TASK…", nargs=-1, callback=_task_names)
 tasks = click.argument("tasks", metavar="TASK…", nargs=-1, required=True, callback=_task_names)

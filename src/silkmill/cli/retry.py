@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -9,20 +10,46 @@ import click
 from silkmill.cli import options
 from silkmill.cli.connect import connected
 from silkmill.cli.exits import Exit
-from silkmill.cli.talk import print_json
+from silkmill.cli.talk import print_json, say
+from silkmill.cli.text import Span
+from silkmill.client.client import Client
 
 
 @click.command(short_help="run tasks again")
-@options.tasks
+@options.some_tasks
+@click.option(
+    "--failed-since",
+    "span",
+    type=Span(),
+    metavar="1h",
+    help="Every task that ended as an error since, and was not tried again.",
+)
 @options.as_json
 @options.data
-def command(tasks: tuple[str, ...], as_json: bool, data: Path) -> int:
+def command(tasks: tuple[str, ...], span: timedelta | None, as_json: bool, data: Path) -> int:
     """Make a new task of each TASK, with the same version and parameters, and print its id."""
+    if bool(tasks) == (span is not None):
+        raise click.UsageError("name the tasks, or say --failed-since; one of the two")
     with connected(data) as client:
-        for task_id in [client.task(name)["id"] for name in tasks]:
+        wanted = _failed(client, span) if span is not None else [client.task(name)["id"] for name in tasks]
+        for task_id in wanted:
             repeated = client.retry(task_id)
             if as_json:
                 print_json(repeated)
             else:
                 click.echo(repeated["id"])
+    if not wanted:
+        say("no task has failed in this time, or all were tried again")
     return Exit.DONE
+
+
+def _failed(client: Client, span: timedelta) -> list[str]:
+    """Oldest first, so that they keep their order."""
+    since = datetime.now(UTC) - span
+    again = {task["retry_of"] for task in client.every_task(since=since.isoformat(), limit=200)}
+    failed = [
+        task["id"]
+        for task in client.every_task(states=["error"], limit=200)
+        if task["finished_at"] and datetime.fromisoformat(task["finished_at"]) >= since
+    ]
+    return [task_id for task_id in reversed(failed) if task_id not in again]

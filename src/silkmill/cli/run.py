@@ -30,6 +30,16 @@ from silkmill.client.client import Client
 )
 @click.option("-p", "priority", type=click.IntRange(1, 10), help="1 is first. Default: the spider's.")
 @click.option("-t", "tags", metavar="TAG", multiple=True, help="A tag; may be repeated.")
+@click.option("--node", "nodes", metavar="N", multiple=True, help="On this node; may be repeated.")
+@click.option(
+    "--label",
+    "labels",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=pairs,
+    help="On a node with this label; may be repeated.",
+)
+@click.option("--mode", type=click.Choice(["random", "nodes", "all"]), help="Any node, those named, or all.")
 @click.option("--detach", is_flag=True, help="Submit it, print its id, and leave. Needs a running server.")
 @options.as_json
 @options.data
@@ -39,6 +49,9 @@ def command(
     env: dict[str, str],
     priority: int | None,
     tags: tuple[str, ...],
+    nodes: tuple[str, ...],
+    labels: dict[str, str],
+    mode: str | None,
     detach: bool,
     as_json: bool,
     data: Path,
@@ -48,10 +61,23 @@ def command(
     A folder is deployed first. Without a running server the task runs in an engine inside this command; a
     second `run` joins it. --json prints the task as `show --json` when it has ended, instead of its log."""
     wanted = read_target(target)
-    choices = {"params": params, "env": env, "priority": priority, "tags": list(tags)}
+    choices = {
+        "params": params,
+        "env": env,
+        "priority": priority,
+        "tags": list(tags),
+        "placement": _placement(mode, nodes, labels),
+    }
     if detach:
         return _detached(data, wanted, choices, as_json)
     return _attached(data, wanted, choices, as_json)
+
+
+def _placement(mode: str | None, nodes: tuple[str, ...], labels: dict[str, str]) -> dict[str, Any] | None:
+    """None: as the spider says."""
+    if not (mode or nodes or labels):
+        return None
+    return {"mode": mode or ("nodes" if nodes else "random"), "nodes": list(nodes), "labels": labels}
 
 
 def _detached(data: Path, target: Target, choices: dict[str, Any], as_json: bool) -> int:

@@ -30,10 +30,14 @@ class Target:
     spider: str = ""
     version: str | None = None
 
-    def locate(self, client: Client) -> dict[str, Any]:
+    def named(self) -> dict[str, Any]:
         """The part of a submission that says which spider of which version runs."""
+        return {"project": self.project, "spider": self.spider, "version": self.version}
+
+    def locate(self, client: Client) -> dict[str, Any]:
+        """As `named`; a folder is deployed for it."""
         if self.folder is None:
-            return {"project": self.project, "spider": self.spider, "version": self.version}
+            return self.named()
         version = deploy_folder(client, self.folder)
         names = version["spiders"]
         if len(names) != 1:
@@ -41,6 +45,16 @@ class Target:
                 f"{self.folder} defines {len(names)} spiders; deploy it, then run one of: {', '.join(names)}"
             )
         return {"project": version["project"], "spider": names[0], "version": version["id"]}
+
+
+def read_spider(text: str) -> Target:
+    """`[PROJECT/]SPIDER[@VERSION]`."""
+    named = _NAME.match(text)
+    if named is None:
+        raise BadTarget(
+            f"{text!r} is not SPIDER[@VERSION]; `silkmill deploy PATH` names the spiders of a folder"
+        )
+    return Target(None, named["project"] or "default", named["spider"], named["version"])
 
 
 def read_target(text: str) -> Target:
@@ -57,4 +71,4 @@ def read_target(text: str) -> Target:
         )
     if path.is_dir():
         say(f"the folder {text} has no spider.toml, so {text} is looked for among the deployed spiders")
-    return Target(None, named["project"] or "default", named["spider"], named["version"])
+    return read_spider(text)

@@ -99,6 +99,12 @@ class AsyncClient:
     async def nodes(self) -> list[dict[str, Any]]:
         return list((await self._object(calls.nodes()))["nodes"])
 
+    async def projects(self) -> list[dict[str, Any]]:
+        return list((await self._object(calls.projects()))["projects"])
+
+    async def set_project(self, name: str, *, max_concurrency: int) -> dict[str, Any]:
+        return await self._object(calls.set_project(name, max_concurrency=max_concurrency))
+
     async def missing_blobs(self, sha256: Iterable[str]) -> list[str]:
         return list((await self._object(calls.missing_blobs(sha256)))["missing"])
 

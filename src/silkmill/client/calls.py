@@ -55,7 +55,8 @@ def task(task_id: str) -> Call:
 
 
 def submit(submission: Mapping[str, Any], key: str | None = None) -> Call:
-    """One task: {"project","spider","version","params","env","priority","tags"}, all but spider optional."""
+    """One task: {"spider", "project", "version", "params", "env", "priority", "tags", "placement", "key"},
+    all but the first optional."""
     return _post("/tasks", submission, {"Idempotency-Key": key} if key else {})
 
 
@@ -168,13 +169,25 @@ def nodes() -> Call:
     return Call("GET", "/nodes")
 
 
+def projects() -> Call:
+    return Call("GET", "/projects")
+
+
+def set_project(name: str, *, max_concurrency: int) -> Call:
+    return _send("PUT", f"/projects/{quote(name, '')}", {"max_concurrency": max_concurrency})
+
+
 def _of_task(task_id: str, rest: str = "") -> str:
     return f"/tasks/{quote(task_id, '')}{rest}"
 
 
 def _post(path: str, value: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Call:
+    return _send("POST", path, value, headers)
+
+
+def _send(method: str, path: str, value: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Call:
     return Call(
-        "POST",
+        method,
         path,
         body=json.dumps(value, ensure_ascii=False).encode(),  # refuses what is not UTF-8 here, not there
         headers={"Content-Type": JSON, **(headers or {})},

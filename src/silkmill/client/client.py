@@ -102,6 +102,12 @@ class Client:
     def nodes(self) -> list[dict[str, Any]]:
         return list(self._object(calls.nodes())["nodes"])
 
+    def projects(self) -> list[dict[str, Any]]:
+        return list(self._object(calls.projects())["projects"])
+
+    def set_project(self, name: str, *, max_concurrency: int) -> dict[str, Any]:
+        return self._object(calls.set_project(name, max_concurrency=max_concurrency))
+
     def missing_blobs(self, sha256: Iterable[str]) -> list[str]:
         return list(self._object(calls.missing_blobs(sha256))["missing"])
 

@@ -16,3 +16,5 @@ class Group:
     count: int
     created_at: datetime
     complete: bool = False
+    keyed: bool = False
+    """Some line has a key: its task may be an older one."""

@@ -16,6 +16,7 @@ from silkmill.domain.errors import Conflict, Duplicate, NotFound, Unavailable
 from silkmill.domain.group import Group
 from silkmill.domain.ids import order_of, task_id_in_group
 from silkmill.domain.task import Task
+from silkmill.master.records import every_record
 from silkmill.master.submission import Submission, task_of
 from silkmill.master.tasks import Tasks
 from silkmill.ports.bucket import Bucket
@@ -62,14 +63,16 @@ class Groups:
         await self._forget(stored)
         return None
 
-    async def commit(self, lines: Sequence[bytes], key: str, digest: str) -> tuple[Stored[Group], bool]:
+    async def commit(
+        self, lines: Sequence[bytes], key: str, digest: str, *, keyed: bool
+    ) -> tuple[Stored[Group], bool]:
         """The record of this submission, or of the one that was faster with the same key; and whether this
         call made it, so that nobody else has begun with its tasks."""
         now = self._clock.now()
         name = _object_name(now)
         await self._bucket.put(name, b"\n".join(lines))
         try:
-            await self._store.insert_record(key, Group(key, digest, name, len(lines), now))
+            await self._store.insert_record(key, Group(key, digest, name, len(lines), now, keyed=keyed))
         except Duplicate:  # the same submission at the same time, or an answer that was lost
             fresh = False
         else:
@@ -91,12 +94,18 @@ class Groups:
             await faults.point("intake.between_inserts")
         return await self._mark_complete(stored)
 
+    async def lines(self, group: Group) -> AsyncIterator[tuple[int, Submission]]:
+        """All its lines again, by number from 0."""
+        body = await self._bucket.get(group.object_name)
+        async for index, line in in_turns(enumerate(body.split(b"\n"))):
+            yield index, _decoder.decode(line)
+
     async def finish(self) -> int:
         """Complete the submissions that a crash has cut short; answers how many there were."""
         self.may_be_cut_short = False
         finished = 0
         with self.noting_cuts():
-            async for stored in self._all():
+            async for stored in every_record(self._store, Group):
                 finished += await self._finish(stored)
         if finished:
             _log.info("submissions completed that were cut short", groups=finished)
@@ -106,7 +115,7 @@ class Groups:
         """Forget what nobody may repeat any more, with its objects. Raises Unavailable."""
         now = self._clock.now()
         named = set()
-        async for stored in self._all():
+        async for stored in every_record(self._store, Group):
             if now < stored.value.created_at + KEPT:
                 named.add(stored.value.object_name)
             else:
@@ -142,13 +151,6 @@ class Groups:
         except Conflict:  # the only change of a group record is this one
             _log.debug("another repeat completed the submission", key=stored.key)
         return complete
-
-    async def _all(self) -> AsyncIterator[Stored[Group]]:
-        after = ""
-        while page := await self._store.records(Group, after=after):
-            for stored in page:
-                yield stored
-            after = page[-1].key
 
 
 async def ids_of(group: Group) -> list[str]:

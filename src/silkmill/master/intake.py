@@ -17,12 +17,13 @@ from silkmill.domain.task import Task
 from silkmill.master.admission import Admission
 from silkmill.master.dispatcher import Dispatcher
 from silkmill.master.groups import Groups, encoded, ids_of
+from silkmill.master.keys import Keyed, Keys, keyed, with_digest
 from silkmill.master.submission import Submission, checked, task_of
 from silkmill.master.tasks import Tasks
 from silkmill.master.versions import Versions
 from silkmill.ports.bucket import Bucket
 from silkmill.ports.clock import Clock
-from silkmill.ports.store import Store
+from silkmill.ports.store import Store, Stored
 from silkmill.runtime.loop import in_turns
 
 MAX_LINES = 100_000
@@ -35,6 +36,10 @@ class Lines(Protocol):
     def __len__(self) -> int: ...
 
     def __iter__(self) -> Iterator[Submission]: ...
+
+
+Checked = tuple[list[bytes], list[Keyed]]
+"""Lines as they are stored, and what there is about their keys."""
 
 
 class Intake:
@@ -53,6 +58,7 @@ class Intake:
         self.groups = Groups(store, bucket, tasks, clock)
         self._versions, self._dispatcher, self._clock = versions, dispatcher, clock
         self._admission = admission
+        self._keys = Keys(store)
         self._last_order = 0
 
     async def submit(self, submission: Submission) -> Task:
@@ -70,8 +76,9 @@ class Intake:
     async def submit_once(self, submission: Submission, key: str, body: bytes) -> str:
         """One task, whose id is the answer; a repeat of `key` makes no second one. Raises as `submit`."""
 
-        async def check() -> list[bytes]:
-            return [encoded(await self._check(submission))]
+        async def check() -> Checked:
+            line = with_digest(submission)
+            return [encoded(await self._check(line))], keyed(0, line)
 
         _, (task_id,) = await self._submit(check, key, body)
         return task_id
@@ -85,19 +92,30 @@ class Intake:
         return await self._submit(lambda: self._check_all(lines), key or secrets.token_hex(16), body)
 
     async def _submit(
-        self, check: Callable[[], Awaitable[list[bytes]]], key: str, body: bytes
+        self, check: Callable[[], Awaitable[Checked]], key: str, body: bytes
     ) -> tuple[Group, list[str]]:
         with self._admission.submitting(), self.groups.noting_cuts():
             digest = await _digest(body)
-            stored, fresh = await self.groups.kept(key), False
-            if stored is None:
-                stored, fresh = await self.groups.commit(await check(), key, digest)
-            _check_body(stored.value, digest)
-            ids = await ids_of(stored.value)
-            self._admission.admit(ids)
-            return await self.groups.complete(stored, ids, fresh=fresh), ids
+            stored = await self.groups.kept(key)
+            if stored is not None:
+                return await self._complete(stored, digest, fresh=False)
+            lines, with_keys = await check()
+            async with self._keys.reserved(with_keys):
+                stored, fresh = await self.groups.commit(lines, key, digest, keyed=bool(with_keys))
+                return await self._complete(stored, digest, fresh=fresh)
 
-    async def _check_all(self, lines: Lines) -> list[bytes]:
+    async def _complete(self, stored: Stored[Group], digest: str, *, fresh: bool) -> tuple[Group, list[str]]:
+        _check_body(stored.value, digest)
+        ids = await ids_of(stored.value)
+        self._admission.admit(ids)
+        group = await self.groups.complete(stored, ids, fresh=fresh and not stored.value.keyed)
+        if group.keyed:
+            with_keys = [one async for index, line in self.groups.lines(group) for one in keyed(index, line)]
+            for index, task in (await self._keys.tasks(with_keys)).items():
+                ids[index] = task.id
+        return group, ids
+
+    async def _check_all(self, lines: Lines) -> Checked:
         """The lines as they are stored: checked, pinned, and as JSON, which takes little memory."""
         if not 0 < len(lines) <= MAX_LINES:
             raise BadInput(
@@ -106,10 +124,13 @@ class Intake:
                 remedy=f"give 1 to {MAX_LINES:,} lines",
             )
         pins: dict[tuple[str, str], str] = {}
-        return [
-            encoded(await self._check_line(index, line, pins))
-            async for index, line in in_turns(enumerate(lines))
-        ]
+        ready: list[bytes] = []
+        with_keys: list[Keyed] = []
+        async for index, given in in_turns(enumerate(lines)):
+            line = with_digest(given)
+            with_keys += keyed(index, line)
+            ready.append(encoded(await self._check_line(index, line, pins)))
+        return ready, with_keys
 
     async def _check_line(self, index: int, line: Submission, pins: dict[tuple[str, str], str]) -> Submission:
         try:

@@ -60,10 +60,13 @@ class PermitBook:
             return None
         return spider or None, project or None
 
-    def holders(self, owner: Owner) -> list[str]:
-        """Ids of the tasks for one of which the spider, whose limits are known, waits; none: it need not."""
-        full = [limit for limit in self._limits[owner] if limit.most and self._free(limit) is None]
-        return sorted({task_id for limit in full for task_id in self._held[limit.owner]})
+    def taken(self, owner: str) -> list[str]:
+        """Ids of the tasks whose open attempts count for `<project>/<spider>` or `<project>`."""
+        return sorted(self._held[owner])
+
+    def full(self, owner: Owner) -> list[str]:
+        """What a spider, whose limits are known, waits for: its own limit, its project's, or neither."""
+        return [limit.owner for limit in self._limits[owner] if limit.most and self._free(limit) is None]
 
     def take(self, ref: AttemptRef, owner: Owner, permits: Permits) -> None:
         """For an attempt whose claim is on its way."""

@@ -6,8 +6,9 @@ import secrets
 
 from silkmill.domain.errors import BadInput, Conflict, Duplicate
 from silkmill.domain.project import Project
-from silkmill.domain.spider import check_name
+from silkmill.domain.spider import Spider, check_name
 from silkmill.master.feed import Feed, LimitsChanged
+from silkmill.master.records import every_record
 from silkmill.ports.store import Store
 
 MOST = 100_000
@@ -23,6 +24,14 @@ class Projects:
         """As it was set, or without limits."""
         stored = await self._store.record(Project, name)
         return stored.value if stored else Project(name)
+
+    async def every(self) -> list[Project]:
+        """Those that have a spider or a limit, by name."""
+        projects = {stored.key: stored.value async for stored in every_record(self._store, Project)}
+        async for spider in every_record(self._store, Spider):
+            name = spider.value.project
+            projects.setdefault(name, Project(name))
+        return [projects[name] for name in sorted(projects)]
 
     async def set(self, name: str, *, max_concurrency: int) -> Project:
         """Takes effect for the next claim; what runs already runs on. Raises BadInput."""

@@ -9,28 +9,34 @@ from typing import assert_never
 from silkmill.domain.attempt import Attempt
 from silkmill.domain.node import Node
 from silkmill.domain.outcome import CANCEL_NOT_VERIFIED
+from silkmill.domain.placement import ANYWHERE
 from silkmill.domain.states import Phase, State
 from silkmill.domain.task import Task
 from silkmill.master.deadlines import ABNORMAL_SECONDS, OFFERED_SECONDS
 
+NAMED_HOLDERS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What a task waits among: known nodes, free slots of all connected ones, pending tasks before it.
+    """What a task waits among: connected nodes, free slots of those that may run it, pending tasks before it.
 
-    `for_others`: the engine is one that does not take this task."""
+    `for_others`: the engine is one that does not take this task. `full`: whose limits are reached, its
+    spider's or its project's; `holders`: ids of the tasks that count for the first of them."""
 
     nodes: tuple[Node, ...] = ()
     free_slots: int = 0
     earlier: int = 0
+    full: tuple[str, ...] = ()
+    holders: tuple[str, ...] = ()
     draining: bool = False
     for_others: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """`waits_for`: nothing | time | node | engine | slot | dispatch | accept | preparation | spider |
-    streams | cancel | proof | recovery. `until`: when the wait ends by itself, where that is known."""
+    """`waits_for`: nothing | time | node | engine | permit | slot | dispatch | accept | preparation |
+    spider | streams | cancel | proof | recovery. `until`: when the wait ends by itself, if that is known."""
 
     waits_for: str
     text: str
@@ -79,11 +85,23 @@ def _pending(task: Task, around: Around) -> Why:
         return Why(
             "engine", f"the engine is draining and takes no new work; the next `silkmill up` does{before}"
         )
+    placement = task.placement or ANYWHERE
+    if not any(map(placement.allows, around.nodes)):
+        return Why("node", f"no connected node {placement.words}{before}")
+    if around.full:
+        return Why("permit", _full(around.full[0], around.holders) + before)
     if around.free_slots == 0:
         return Why("slot", f"every slot is taken; {around.earlier} tasks are before it{before}")
     if around.earlier:
         return Why("dispatch", f"{around.earlier} tasks are before it{before}")
     return Why("dispatch", f"a slot is free; it is about to be offered{before}")
+
+
+def _full(owner: str, holders: tuple[str, ...]) -> str:
+    who = "spider" if "/" in owner else "project"
+    named = ", ".join(holders[:NAMED_HOLDERS])
+    more = f" and {len(holders) - NAMED_HOLDERS} more" if len(holders) > NAMED_HOLDERS else ""
+    return f"no more tasks of the {who} {owner} may run at once; those that do: {named}{more}"
 
 
 def _abnormal(task: Task, attempt: Attempt) -> Why:

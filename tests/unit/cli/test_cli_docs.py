@@ -23,20 +23,27 @@ def command(name: str) -> click.Command:
     return found
 
 
+def parameters(name: str) -> list[click.Parameter]:
+    """Of a command with all commands below it."""
+    found = command(name)
+    below = found.commands.values() if isinstance(found, click.Group) else ()
+    return [param for one in (found, *below) for param in one.params]
+
+
 def test_every_command_has_a_section_and_every_section_a_command() -> None:
     assert set(SECTIONS) == set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_option_is_documented_and_exists(name: str) -> None:
-    options = {opt for param in command(name).params if isinstance(param, click.Option) for opt in param.opts}
+    options = {opt for param in parameters(name) if isinstance(param, click.Option) for opt in param.opts}
     documented = set(re.findall(r"^\| `(-[\w-]+)", SECTIONS[name], re.MULTILINE))
     assert documented == options
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_option_and_command_has_its_help(name: str) -> None:
-    for param in command(name).params:
+    for param in parameters(name):
         if isinstance(param, click.Option) and param.name != "as_format":
             assert param.help, param.name
     assert command(name).help

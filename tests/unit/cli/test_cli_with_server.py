@@ -87,6 +87,65 @@ def test_who_waits_for_a_retry_is_told_when_it_comes(up: Cli, tmp_path: Path) ->
     assert finish(waiting).code == 3
 
 
+def test_submit_makes_a_task_of_each_line(up: Cli, done: str, tmp_path: Path) -> None:
+    file = tmp_path / "lines.jsonl"
+    file.write_text('{"params": {"count": 1}, "key": "one"}\n\n{"params": {"count": 2}, "priority": 1}\n')
+    result = up("submit", "hello", "--params", str(file))
+    ids = result.out.decode().split()
+    assert (result.code, len(ids)) == (0, 2), result.err
+    assert up("wait", *ids).code == 0
+    assert [up("show", task_id, "--json").json["items"] for task_id in ids] == [1, 2]
+    again = up("submit", "hello", "--params", str(file), "--json").json
+    assert (again["count"], again["ids"][0]) == (2, ids[0])
+    assert up("wait", *again["ids"]).code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ('{"params": {}}\n[]\n', 2, "line 2 is no object"),
+        ('{"params": {}}\n{"params": \n', 2, "line 2 is not JSON"),
+        ('{"params": {}}\n{"params": {"nothing": 1}}\n', 2, "line 2: "),
+        ("", 2, "0 lines"),
+    ],
+)
+def test_a_wrong_line_is_named_and_nothing_is_submitted(
+    up: Cli, done: str, tmp_path: Path, text: str, code: int, words: str
+) -> None:
+    file = tmp_path / "lines.jsonl"
+    file.write_text(text)
+    before = len(up("ps", "-n", "1000", "--json").out.splitlines())
+    result = up("submit", "hello", "--params", str(file))
+    assert (result.code, words in result.err) == (code, True), result.err
+    assert len(up("ps", "-n", "1000", "--json").out.splitlines()) == before
+
+
+def test_what_failed_is_tried_again_once(up: Cli, done: str) -> None:
+    failed = up("run", "hello", "-a", "code=4", "--detach").out.decode().strip()
+    assert up("wait", failed).code == 1
+    again = [json.loads(line) for line in up("retry", "--failed-since", "1h", "--json").out.splitlines()]
+    assert failed in {task["retry_of"] for task in again}
+    assert up("wait", *(task["id"] for task in again)).code == 1
+    later = up("retry", "--failed-since", "1h", "--json")
+    assert failed not in {json.loads(line)["retry_of"] for line in later.out.splitlines()}
+    assert up("retry", "--failed-since", "1h", done).code == 2
+    assert up("retry").code == 2
+
+
+def test_limits_of_projects(up: Cli, done: str) -> None:
+    assert up("projects", "set", "default", "--max-concurrency", "7", "--json").json["max_concurrency"] == 7
+    assert "7 tasks at once" in up("projects", "list").out.decode()
+    assert up("projects", "set", "default", "--max-concurrency", "-1").code == 2
+    assert up("projects", "set", "default", "--max-concurrency", "0").code == 0
+
+
+def test_a_task_for_a_label_that_no_node_has_says_so(up: Cli, done: str) -> None:
+    task_id = up("run", "hello", "--label", "gpu=1", "--detach").out.decode().strip()
+    assert "has the label gpu=1" in up("why", task_id).out.decode()
+    assert up("cancel", task_id).code == 0
+    assert up("run", "hello", "--node", "nowhere", "--mode", "random", "--detach").code == 2
+
+
 def test_wait_tells_the_worst_end(up: Cli, done: str) -> None:
     failed = up("run", "hello", "-a", "code=3", "--detach").out.decode().strip()
     assert up("wait", failed, done).code == 1

@@ -6,10 +6,15 @@ import asyncio
 
 import pytest
 
+from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.errors import BadInput
+from silkmill.domain.events import Assign, GiveBack
 from silkmill.domain.states import State
+from silkmill.domain.task import advance
+from silkmill.master.feed import TaskChanged
 from silkmill.runtime import faults
 from support.master_rig import Agent, Rig
+from support.task_values import NOW, a_task
 
 LIMITED = 'name = "slow"\ncommand = "/bin/true"\nmax_concurrency = 2\n'
 
@@ -58,15 +63,26 @@ async def test_an_attempt_that_closes_gives_its_permit_to_the_next_task(rig: Rig
 
 
 async def test_a_freed_permit_wakes_the_dispatcher(rig: Rig, agent: Agent) -> None:
-    await submit(rig, "slow", 3)
+    *_, last = await submit(rig, "slow", 3)
     refs = [await agent.started() for _ in range(2)]
-    async with asyncio.TaskGroup() as group:
-        dispatcher = group.create_task(rig.dispatcher.run())
-        await rig.cancel.request(refs[0].task_id)
-        await agent.finish(refs[0], cancelled=True, exit_code=None)
-        while isinstance(command := await anext(agent.commands), type(None)) or command.ref in refs:
-            continue
-        dispatcher.cancel()
+    for ref in refs:
+        await rig.link.slot_free(agent.session, ref)  # slots are no hint any more
+    await rig.dispatcher.tick()
+    rig.dispatcher.wake.clear()
+    await agent.finish(refs[0])
+    assert rig.dispatcher.wake.is_set()
+    assert (await agent.offered()).task_id == last
+
+
+def test_a_hint_from_before_the_claim_gives_no_permit_back(rig: Rig) -> None:
+    task, owner = a_task(), ("default", "news")
+    rig.permits.take(AttemptRef(task.id, 1), owner, ("default/news#0", None))
+    rig.permits.notice(TaskChanged(task))
+    assert rig.permits.taken("default/news") == [task.id]
+    claimed = advance(task, Assign("node-1", "session-1", NOW, "default/news#0"))
+    rig.permits.notice(TaskChanged(claimed))
+    rig.permits.notice(TaskChanged(advance(claimed, GiveBack("not taken", NOW))))
+    assert rig.permits.taken("default/news") == []
 
 
 async def test_the_limit_of_a_project_holds_over_its_spiders(rig: Rig, agent: Agent) -> None:

@@ -14,6 +14,7 @@ from silkmill.adapters.http import (
     logs,
     nodes,
     problems,
+    projects,
     spiders,
     submissions,
     tasks,
@@ -25,7 +26,7 @@ from silkmill.adapters.http.guard import LOOPBACK, Guard
 from silkmill.adapters.http.parts import Parts
 
 PREFIX = "/api/v1"
-NOUNS = (submissions, tasks, logs, items, whys, spiders, versions, blobs, nodes, events)
+NOUNS = (submissions, tasks, logs, items, whys, spiders, versions, blobs, nodes, projects, events)
 
 
 def create_app(parts: Parts, token: str, *, hosts: frozenset[str] = LOOPBACK) -> FastAPI:

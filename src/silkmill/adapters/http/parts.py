@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from silkmill.master.feed import Feed
     from silkmill.master.intake import Intake
     from silkmill.master.logs import LogReader
+    from silkmill.master.permits import PermitBook
+    from silkmill.master.projects import Projects
     from silkmill.master.tasks import Tasks
     from silkmill.master.workers import Workers
 
@@ -35,6 +37,8 @@ class Parts:
     log_reader: LogReader
     workers: Workers
     dispatcher: Dispatcher
+    permits: PermitBook
+    projects: Projects
 
 
 def parts_of(request: Request) -> Parts:

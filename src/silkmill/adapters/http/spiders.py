@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import TypeVar
-
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,15 +12,15 @@ from silkmill.adapters.http.versions import version_view
 from silkmill.domain.errors import NotFound
 from silkmill.domain.spider import Spider
 from silkmill.domain.version import Version
+from silkmill.master.records import every_record
 from silkmill.ports.store import Store
 
 router = APIRouter(prefix="/spiders")
-Record = TypeVar("Record")
 
 
 @router.get("")
 async def every(request: Request) -> Response:
-    found = [spider async for spider in _all(parts_of(request).store, Spider)]
+    found = [stored.value async for stored in every_record(parts_of(request).store, Spider)]
     return answer({"spiders": sorted(found, key=lambda spider: (spider.project, spider.name))})
 
 
@@ -43,9 +40,9 @@ async def versions(project: str, name: str, request: Request) -> Response:
     store = parts_of(request).store
     current = (await _spider(store, project, name)).version
     defining = [
-        version
-        async for version in _all(store, Version)
-        if version.project == project and name in version.spiders
+        stored.value
+        async for stored in every_record(store, Version)
+        if stored.value.project == project and name in stored.value.spiders
     ]
     defining.sort(key=lambda version: version.created_at, reverse=True)
     return answer({"versions": [version_view(v) | {"current": v.id == current} for v in defining]})
@@ -56,11 +53,3 @@ async def _spider(store: Store, project: str, name: str) -> Spider:
     if stored is None:
         raise NotFound("spider", f"{project}/{name}", remedy="deploy its folder with `silkmill deploy PATH`")
     return stored.value
-
-
-async def _all(store: Store, kind: type[Record]) -> AsyncIterator[Record]:
-    after = ""
-    while page := await store.records(kind, after=after):
-        for stored in page:
-            yield stored.value
-        after = page[-1].key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,9 +18,22 @@ from silkmill.adapters.http.bodies import bad_json, decode
 from silkmill.adapters.http.parts import parts_of
 from silkmill.adapters.http.task_view import task_view
 from silkmill.domain.errors import BadInput
+from silkmill.domain.placement import Placement, checked_placement
 from silkmill.master.submission import Submission
 
 router = APIRouter(prefix="/tasks")
+
+
+class PlacementGiven(msgspec.Struct, forbid_unknown_fields=True):
+    """Instead of that of the spider."""
+
+    mode: str = "random"
+    nodes: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+
+    def placement(self) -> Placement:
+        """Raises BadInput."""
+        return checked_placement(self.mode, self.nodes, self.labels)
 
 
 class Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -32,6 +46,8 @@ class Line(msgspec.Struct, forbid_unknown_fields=True):
     env: dict[str, str] = {}
     priority: int | None = None
     tags: tuple[str, ...] = ()
+    placement: PlacementGiven | None = None
+    key: str | None = None
 
     def submission(self) -> Submission:
         return Submission(
@@ -42,6 +58,8 @@ class Line(msgspec.Struct, forbid_unknown_fields=True):
             env=self.env,
             priority=self.priority,
             tags=self.tags,
+            placement=self.placement.placement() if self.placement else None,
+            key=self.key,
         )
 
 
@@ -55,7 +73,7 @@ async def submit(request: Request) -> Response:
     parts = parts_of(request)
     body = await request.body()
     submission = decode(body, Line).submission()
-    key = _key(request)
+    key = _key(request) or (secrets.token_hex(16) if submission.key else None)
     if key is None:
         task = await parts.intake.submit(submission)
     else:
@@ -98,7 +116,10 @@ class Lines:
                 line = _line.decode(text)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 raise _in_line(index, bad_json(error, Line)) from None
-            yield line.submission()
+            try:
+                yield line.submission()
+            except BadInput as error:
+                raise _in_line(index, error) from None
 
 
 def _elements(body: bytes) -> list[msgspec.Raw]:

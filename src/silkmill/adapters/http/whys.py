@@ -11,6 +11,7 @@ from starlette.responses import Response
 from silkmill.adapters.http.answers import answer
 from silkmill.adapters.http.parts import Parts, parts_of
 from silkmill.domain.node import Node
+from silkmill.domain.placement import ANYWHERE
 from silkmill.domain.task import Task
 from silkmill.master.why import Around, why
 
@@ -36,16 +37,27 @@ async def explain(task_id: str, request: Request) -> Response:
 
 
 async def _around(parts: Parts, task: Task) -> Around:
-    free = parts.workers.slots.free_by_session(parts.clock.boottime())
+    nodes, owner = await _connected(parts), (task.project, task.spider)
+    await parts.permits.learn(owner)
+    full = parts.permits.full(owner)
     heads = await _heads(parts)
     may_place = parts.dispatcher.may_place
     return Around(
-        nodes=await _connected(parts),
-        free_slots=sum(free.values()),
+        nodes=nodes,
+        free_slots=_free_slots(parts, task),
+        full=tuple(full),
+        holders=tuple(parts.permits.taken(full[0])) if full else (),
         earlier=sum(_place(head) < _place(task) and may_place(head) for head in heads),
         draining=parts.dispatcher.draining,
         for_others=not may_place(task),
     )
+
+
+def _free_slots(parts: Parts, task: Task) -> int:
+    """Of the nodes that may run it."""
+    free = parts.workers.slots.free_by_session(parts.clock.boottime())
+    placement = task.placement or ANYWHERE
+    return sum(count for session, count in free.items() if placement.allows(parts.workers.node(session)))
 
 
 async def _heads(parts: Parts) -> list[Task]:
