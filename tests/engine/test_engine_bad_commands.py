@@ -68,8 +68,8 @@ def test_an_unknown_option(tmp_path: Path, command: str) -> None:
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("up", "stop", "ps")])
-def test_a_missing_argument(tmp_path: Path, command: str) -> None:
-    check(silkmill(tmp_path / "data", command), BAD_INPUT, "issing argument")
+def test_a_missing_argument_or_command(tmp_path: Path, command: str) -> None:
+    check(silkmill(tmp_path / "data", command), BAD_INPUT, "issing ")
 
 
 def test_an_unknown_command_names_the_nearest(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from silkmill.cli.exits import Exit
 from silkmill.cli.talk import print_json
 
 
-@click.group(short_help="limits of projects")
+@click.group(short_help="limits of projects", no_args_is_help=False)
 def command() -> None:
     """Show and set what holds for all spiders of a project."""
 

@@ -28,8 +28,10 @@ from silkmill.client.client import Client
 @options.data
 def command(tasks: tuple[str, ...], span: timedelta | None, as_json: bool, data: Path) -> int:
     """Make a new task of each TASK, with the same version and parameters, and print its id."""
-    if bool(tasks) == (span is not None):
-        raise click.UsageError("name the tasks, or say --failed-since; one of the two")
+    if not tasks and span is None:
+        raise click.UsageError("missing argument 'TASK…'; or say --failed-since")
+    if tasks and span is not None:
+        raise click.UsageError("name tasks or say --failed-since, not both")
     with connected(data) as client:
         wanted = _failed(client, span) if span is not None else [client.task(name)["id"] for name in tasks]
         for task_id in wanted:

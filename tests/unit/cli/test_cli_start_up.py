@@ -31,6 +31,8 @@ ANSWERS_AT_ONCE = [
     ("logs", "TASK"),
     ("logs", "TASK", "-f"),
     ("items", "TASK"),
+    ("submit", "hello", "--params", "LINES"),
+    ("projects", "list"),
     ("deploy", "FOLDER"),
     ("run", "FOLDER", "--detach"),
 ]
@@ -64,7 +66,9 @@ def test_a_client_command_imports_no_part_of_the_server(
 
 
 def named(arguments: tuple[str, ...], task_id: str, folder: Path) -> list[str]:
-    names = {"TASK": task_id, "FOLDER": str(folder)}
+    lines = folder / "lines.jsonl"
+    lines.write_text("{}\n")
+    names = {"TASK": task_id, "FOLDER": str(folder), "LINES": str(lines)}
     return [names.get(argument, argument) for argument in arguments]
 
 
