@@ -42,7 +42,12 @@ class Queue:
 
     project: str
     spider: str
-    placement: Placement = ANYWHERE
+    narrowed: str
+    """The placement as JSON; empty where any node will do."""
+
+    @property
+    def placement(self) -> Placement:
+        return _placement(json.loads(self.narrowed)) if self.narrowed else ANYWHERE
 
 
 def queue_name(project: str, spider: str, placement: Placement | None) -> str:
@@ -56,7 +61,7 @@ def queue_of_name(name: str) -> Queue:
     """What `queue_name` was given."""
     owner, _, narrowed = name.partition(" ")
     project, _, spider = owner.partition("/")
-    return Queue(project, spider, _placement(json.loads(narrowed)) if narrowed else ANYWHERE)
+    return Queue(project, spider, narrowed)
 
 
 def checked_placement(mode: str, nodes: tuple[str, ...], labels: Mapping[str, str]) -> Placement:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
-from silkmill.domain.placement import queue_of_name
+from silkmill.domain.placement import Placement, queue_of_name
 from silkmill.domain.task import Task
 from silkmill.master import lookahead
 from silkmill.master.lookahead import LookAhead, Place
@@ -23,40 +23,51 @@ class Source(Protocol):
 
 
 class Waiting:
-    """One queue: what its tasks wait for, and its heads."""
+    """One queue: whose tasks are in it, and its heads."""
 
-    def __init__(self, name: str, *, is_stale: bool) -> None:
-        queue = queue_of_name(name)
-        self.name, self.placement = name, queue.placement
-        self.owner = queue.project, queue.spider
+    def __init__(self, name: str, owner: tuple[str, str], *, is_stale: bool) -> None:
+        self.name, self.owner = name, owner
         self.ahead = LookAhead(is_stale=is_stale)
+
+    @property
+    def may_have_tasks(self) -> bool:
+        return bool(self.ahead) or self.ahead.wants_reading
 
     def head(self) -> Place:
         """Of one that is not empty."""
         return self.ahead.first
 
 
+class Placed:
+    """The queues of one placement: where no node fits, one look passes over all of them."""
+
+    def __init__(self, placement: Placement) -> None:
+        self.placement = placement
+        self.queues: dict[str, Waiting] = {}
+
+
 class Backlog:
     """A queue that is unknown here was empty when the queues were last listed."""
 
     def __init__(self) -> None:
+        self._placed: dict[str, Placed] = {}
         self._queues: dict[str, Waiting] = {}
 
-    def __iter__(self) -> Iterator[Waiting]:
-        return iter(self._queues.values())
+    def __iter__(self) -> Iterator[Placed]:
+        return iter(self._placed.values())
 
     def __len__(self) -> int:
         """Pending tasks that this process knows of; the store may have more."""
-        return sum(len(waiting.ahead) for waiting in self)
+        return sum(len(waiting.ahead) for waiting in self._queues.values())
 
     async def list_queues(self, source: Source) -> None:
         """Learn anew which queues there are; what is known of each is to be read again before it is used."""
         names = await source.waiting_queues()
         for name in names:
-            self._queues.setdefault(name, Waiting(name, is_stale=True)).ahead.is_stale = True
+            self._queue(name, is_stale=True).ahead.is_stale = True
         for name in self._queues.keys() - set(names):
             if not self._queues[name].ahead:
-                del self._queues[name]
+                self._drop(name)
 
     async def read(self, source: Source, queues: Collection[Waiting]) -> None:
         """The heads of these queues: the more queues there are, the fewer of each. Raises Unavailable."""
@@ -73,4 +84,20 @@ class Backlog:
         """A task was committed."""
         name = task.queue
         if name in self._queues or task.waits:
-            self._queues.setdefault(name, Waiting(name, is_stale=False)).ahead.notice(task)
+            self._queue(name, is_stale=False).ahead.notice(task)
+
+    def _queue(self, name: str, *, is_stale: bool) -> Waiting:
+        known = self._queues.get(name)
+        if known is not None:
+            return known
+        queue = queue_of_name(name)
+        waiting = Waiting(name, (queue.project, queue.spider), is_stale=is_stale)
+        placed = self._placed.setdefault(queue.narrowed, Placed(queue.placement))
+        self._queues[name] = placed.queues[name] = waiting
+        return waiting
+
+    def _drop(self, name: str) -> None:
+        narrowed = queue_of_name(name).narrowed
+        del self._queues[name], self._placed[narrowed].queues[name]
+        if not self._placed[narrowed].queues:
+            del self._placed[narrowed]

@@ -125,11 +125,14 @@ class Dispatcher:
             if self._backlog_is_unknown or now >= self._reread_at:
                 await self._look_anew(now)
                 continue
-            waiting = list(self._placeable(free))
-            if unknown := [one for one in waiting if not self._is_known(one)]:
+            placeable = dict(self._placeable(free))
+            if unknown := [waiting for waiting in placeable if not self._is_known(waiting)]:
                 await self._learn(unknown)
-            elif waiting:
-                self._place_first(min(waiting, key=Waiting.head), free, claims)
+            elif placeable:
+                first = min(placeable, key=Waiting.head)
+                sessions = placeable[first]
+                session = random.choices(sessions, weights=[free[session] for session in sessions])[0]
+                self._place_first(first, session, claims)
             else:
                 return
 
@@ -147,15 +150,13 @@ class Dispatcher:
             await self._permits.learn(waiting.owner)
         await self._backlog.read(self._admission, [one for one in unknown if one.ahead.wants_reading])
 
-    def _placeable(self, free: Iterable[str]) -> Iterator[Waiting]:
-        """Queues with a task, or perhaps one, for which there are a slot and perhaps a permit."""
-        return (
-            waiting
-            for waiting in self._backlog
-            if (waiting.ahead or waiting.ahead.wants_reading)
-            and self._permits.may_be_free(waiting.owner)
-            and self._sessions(free, waiting.placement)
-        )
+    def _placeable(self, free: Iterable[str]) -> Iterator[tuple[Waiting, list[str]]]:
+        """Queues with a task, or perhaps one, for which there is perhaps a permit, and sessions with a slot."""
+        for placed in self._backlog:
+            if sessions := self._sessions(free, placed.placement):
+                for waiting in placed.queues.values():
+                    if waiting.may_have_tasks and self._permits.may_be_free(waiting.owner):
+                        yield waiting, sessions
 
     def _sessions(self, free: Iterable[str], placement: Placement) -> list[str]:
         """Those of the nodes that may run it."""
@@ -163,9 +164,7 @@ class Dispatcher:
             return list(free)
         return [session for session in free if placement.allows(self._workers.node(session))]
 
-    def _place_first(self, waiting: Waiting, free: dict[str, int], claims: asyncio.TaskGroup) -> None:
-        sessions = self._sessions(free, waiting.placement)
-        session = random.choices(sessions, weights=[free[session] for session in sessions])[0]
+    def _place_first(self, waiting: Waiting, session: str, claims: asyncio.TaskGroup) -> None:
         task, permits = waiting.ahead.pop(), self._permits.free(waiting.owner)
         assert permits is not None
         if self._workers.slots.is_claiming(AttemptRef(task.id, task.last_number + 1)):
