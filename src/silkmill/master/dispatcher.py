@@ -151,7 +151,7 @@ class Dispatcher:
         await self._backlog.read(self._admission, [one for one in unknown if one.ahead.wants_reading])
 
     def _placeable(self, free: Iterable[str]) -> Iterator[tuple[Waiting, list[str]]]:
-        """Queues with a task, or perhaps one, for which there is perhaps a permit, and sessions with a slot."""
+        """Queues that may have a task and a permit for it, each with the sessions that have a slot for it."""
         for placed in self._backlog:
             if sessions := self._sessions(free, placed.placement):
                 for waiting in placed.queues.values():
