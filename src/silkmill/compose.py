@@ -18,19 +18,22 @@ from silkmill.adapters.http.parts import Parts
 from silkmill.adapters.http.server import serving
 from silkmill.adapters.local_link import LocalLink
 from silkmill.adapters.store.sqlite import SqliteStore
-from silkmill.master import groups, recovery, upkeep
+from silkmill.master import cron, firings, groups, recovery, upkeep
 from silkmill.master.admission import Admission, Everything, OnlyGiven
 from silkmill.master.cancel import Canceller
 from silkmill.master.collector import Collector
+from silkmill.master.cron import Cron
 from silkmill.master.deploy import Deploy
 from silkmill.master.dispatcher import Dispatcher
 from silkmill.master.feed import Feed
+from silkmill.master.firings import Firings
 from silkmill.master.intake import Intake
 from silkmill.master.logs import LogReader, LogUpkeep, LogWriter
 from silkmill.master.outages import Outages
 from silkmill.master.permits import PermitBook
 from silkmill.master.projects import Projects
 from silkmill.master.recovery import Recovery
+from silkmill.master.schedules import Schedules
 from silkmill.master.tasks import Tasks
 from silkmill.master.upkeep import Upkeep
 from silkmill.master.versions import Versions
@@ -56,6 +59,7 @@ class Master:
     link: LocalLink
     recovery: Recovery
     upkeep: Upkeep
+    firings: Firings
 
 
 def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission | None = None) -> Master:
@@ -69,7 +73,10 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
     permits = PermitBook(versions, projects)
     dispatcher = Dispatcher(admission, tasks, permits, workers, feed, clock)
     intake = Intake(store, bucket, tasks, versions, dispatcher, admission, clock)
-    deploy = Deploy(store, bucket, versions, feed, outages, clock)
+    schedules = Schedules(store, versions, clock)
+    deploy = Deploy(store, bucket, versions, schedules, feed, outages, clock)
+    canceller = Canceller(tasks, workers, clock)
+    firings = Firings(store, tasks, versions, canceller, feed, clock)
     writer = LogWriter(store, bucket, tasks.change)
     collector = Collector(store, tasks, versions, workers.slots, writer, feed, outages, clock)
     return Master(
@@ -79,17 +86,20 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
             tasks=tasks,
             intake=intake,
             deploy=deploy,
-            cancel=Canceller(tasks, workers, clock),
+            cancel=canceller,
             feed=feed,
             log_reader=LogReader(store, bucket),
             workers=workers,
             dispatcher=dispatcher,
             permits=permits,
             projects=projects,
+            schedules=schedules,
+            cron=Cron(schedules, firings, clock),
         ),
         link=LocalLink(workers, collector, deploy),
         recovery=Recovery(store, tasks, workers, versions, intake.groups, outages, clock),
         upkeep=Upkeep(store, LogUpkeep(store, bucket, tasks.change), clock),
+        firings=firings,
     )
 
 
@@ -142,10 +152,21 @@ class Engine:
                 group.create_task(every(recovery.TICK_SECONDS, self._master.recovery.tick)),
                 group.create_task(every(upkeep.TICK_SECONDS, self._master.upkeep.tick)),
                 group.create_task(every(groups.TICK_SECONDS, self._master.parts.intake.groups.tick)),
+                group.create_task(self._release_firings()),
             ]
+            if self._given is None:
+                loops.append(group.create_task(self._run_cron()))
             await self._agent.run()
             for loop in loops:
                 loop.cancel()
+
+    async def _release_firings(self) -> None:
+        waiting = self._master.firings
+        await every(firings.TICK_SECONDS, waiting.tick, wake=waiting.wake)
+
+    async def _run_cron(self) -> None:
+        clock = self._master.parts.cron
+        await every(cron.TICK_SECONDS, clock.tick, wake=clock.wake)
 
     @property
     def given(self) -> OnlyGiven:

@@ -32,6 +32,8 @@ def app_of(rig: Rig) -> FastAPI:
         dispatcher=rig.dispatcher,
         permits=rig.permits,
         projects=rig.projects,
+        schedules=rig.schedules,
+        cron=rig.cron,
     )
     return create_app(parts, TOKEN)
 

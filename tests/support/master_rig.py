@@ -19,15 +19,18 @@ from silkmill.domain.version import FileEntry
 from silkmill.master.admission import Admission, Everything
 from silkmill.master.cancel import Canceller
 from silkmill.master.collector import Collector
+from silkmill.master.cron import Cron
 from silkmill.master.deploy import Deploy
 from silkmill.master.dispatcher import Dispatcher
 from silkmill.master.feed import Feed
+from silkmill.master.firings import Firings
 from silkmill.master.intake import Intake
 from silkmill.master.logs.writer import LogWriter
 from silkmill.master.outages import Outages
 from silkmill.master.permits import PermitBook
 from silkmill.master.projects import Projects
 from silkmill.master.recovery import Recovery
+from silkmill.master.schedules import Schedules
 from silkmill.master.submission import Submission
 from silkmill.master.tasks import Tasks
 from silkmill.master.versions import Versions
@@ -57,6 +60,10 @@ class FakeClock:
         self._now += timedelta(seconds=seconds)
         self._boottime += seconds
 
+    def set_wall(self, seconds: float) -> None:
+        """Somebody sets the wall clock: forward, or back."""
+        self._now += timedelta(seconds=seconds)
+
 
 class Rig:
     """The parts of a master over one store and bucket."""
@@ -74,7 +81,10 @@ class Rig:
         self.tasks = Tasks(store, self.feed)
         self.versions = Versions(store)
         self.outages = Outages(self.clock)
-        self.deploy = Deploy(store, self.bucket, self.versions, self.feed, self.outages, self.clock)
+        self.schedules = Schedules(store, self.versions, self.clock)
+        self.deploy = Deploy(
+            store, self.bucket, self.versions, self.schedules, self.feed, self.outages, self.clock
+        )
         self.workers = Workers(store, self.tasks, self.feed, self.clock)
         self.projects = Projects(store, self.feed)
         self.permits = PermitBook(self.versions, self.projects)
@@ -94,6 +104,8 @@ class Rig:
             clock=self.clock,
         )
         self.cancel = Canceller(self.tasks, self.workers, self.clock)
+        self.firings = Firings(store, self.tasks, self.versions, self.cancel, self.feed, self.clock)
+        self.cron = Cron(self.schedules, self.firings, self.clock)
         self.recovery = Recovery(
             store=store,
             tasks=self.tasks,

@@ -32,6 +32,7 @@ COMMANDS = {
     "logs": "the log of a task",
     "projects": "limits of projects",
     "items": "what a spider saved",
+    "schedules": "what the clock starts",
 }
 """Command to its line in `--help`; each lives in a module of its name, imported when it is called."""
 

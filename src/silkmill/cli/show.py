@@ -33,10 +33,15 @@ def command(task: str, as_json: bool, data: Path) -> int:
     return Exit.DONE
 
 
-def _print(task: dict[str, Any]) -> None:
-    for name, value in task.items():
-        if name not in LAST and value not in (None, [], {}):
+def print_fields(record: dict[str, Any]) -> None:
+    """What is known of it, a field a line."""
+    for name, value in record.items():
+        if value not in (None, [], {}):
             click.echo(f"{name + ':':17}{printable(_text(value))}")
+
+
+def _print(task: dict[str, Any]) -> None:
+    print_fields({name: value for name, value in task.items() if name not in LAST})
     for attempt in task["attempts"]:
         said = ", ".join(f"{name} {_text(value)}" for name, value in attempt.items() if value is not None)
         click.echo(f"{'attempt:':17}{printable(said.removeprefix('number '))}")

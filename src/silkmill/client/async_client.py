@@ -105,6 +105,29 @@ class AsyncClient:
     async def set_project(self, name: str, *, max_concurrency: int) -> dict[str, Any]:
         return await self._object(calls.set_project(name, max_concurrency=max_concurrency))
 
+    async def schedules(self) -> dict[str, Any]:
+        return await self._object(calls.schedules())
+
+    async def add_schedule(self, schedule: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._object(calls.add_schedule(schedule))
+
+    async def schedule(self, project: str, spider: str, name: str) -> dict[str, Any]:
+        return await self._object(calls.schedule(project, spider, name))
+
+    async def put_schedule(
+        self, project: str, spider: str, name: str, schedule: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        return await self._object(calls.put_schedule(project, spider, name, schedule))
+
+    async def remove_schedule(self, project: str, spider: str, name: str) -> None:
+        await self._send(calls.remove_schedule(project, spider, name))
+
+    async def switch_schedule(self, project: str, spider: str, name: str, *, enabled: bool) -> dict[str, Any]:
+        return await self._object(calls.switch_schedule(project, spider, name, enabled=enabled))
+
+    async def run_schedule(self, project: str, spider: str, name: str) -> dict[str, Any]:
+        return await self._object(calls.run_schedule(project, spider, name))
+
     async def missing_blobs(self, sha256: Iterable[str]) -> list[str]:
         return list((await self._object(calls.missing_blobs(sha256)))["missing"])
 

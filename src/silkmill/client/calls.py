@@ -177,6 +177,41 @@ def set_project(name: str, *, max_concurrency: int) -> Call:
     return _send("PUT", f"/projects/{quote(name, '')}", {"max_concurrency": max_concurrency})
 
 
+def schedules() -> Call:
+    return Call("GET", "/schedules")
+
+
+def add_schedule(schedule: Mapping[str, Any]) -> Call:
+    """{"project","spider","name","cron","timezone","overlap","catchup","enabled","params"}; only spider,
+    name and cron are required."""
+    return _post("/schedules", schedule)
+
+
+def schedule(project: str, spider: str, name: str) -> Call:
+    return Call("GET", _of_schedule(project, spider, name))
+
+
+def put_schedule(project: str, spider: str, name: str, schedule: Mapping[str, Any]) -> Call:
+    """New or changed; `schedule` as for `add_schedule`, without its name."""
+    return _send("PUT", _of_schedule(project, spider, name), schedule)
+
+
+def remove_schedule(project: str, spider: str, name: str) -> Call:
+    return Call("DELETE", _of_schedule(project, spider, name))
+
+
+def switch_schedule(project: str, spider: str, name: str, *, enabled: bool) -> Call:
+    return _post(_of_schedule(project, spider, name, "/enable" if enabled else "/disable"), {})
+
+
+def run_schedule(project: str, spider: str, name: str) -> Call:
+    return _post(_of_schedule(project, spider, name, "/run"), {})
+
+
+def _of_schedule(project: str, spider: str, name: str, rest: str = "") -> str:
+    return "/schedules/" + "/".join(quote(part, "") for part in (project, spider, name)) + rest
+
+
 def _of_task(task_id: str, rest: str = "") -> str:
     return f"/tasks/{quote(task_id, '')}{rest}"
 

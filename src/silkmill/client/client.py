@@ -108,6 +108,31 @@ class Client:
     def set_project(self, name: str, *, max_concurrency: int) -> dict[str, Any]:
         return self._object(calls.set_project(name, max_concurrency=max_concurrency))
 
+    def schedules(self) -> dict[str, Any]:
+        """{"schedules": [...], "paused_since": time or None}"""
+        return self._object(calls.schedules())
+
+    def add_schedule(self, schedule: Mapping[str, Any]) -> dict[str, Any]:
+        return self._object(calls.add_schedule(schedule))
+
+    def schedule(self, project: str, spider: str, name: str) -> dict[str, Any]:
+        return self._object(calls.schedule(project, spider, name))
+
+    def put_schedule(
+        self, project: str, spider: str, name: str, schedule: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        return self._object(calls.put_schedule(project, spider, name, schedule))
+
+    def remove_schedule(self, project: str, spider: str, name: str) -> None:
+        self._connection.send(calls.remove_schedule(project, spider, name))
+
+    def switch_schedule(self, project: str, spider: str, name: str, *, enabled: bool) -> dict[str, Any]:
+        return self._object(calls.switch_schedule(project, spider, name, enabled=enabled))
+
+    def run_schedule(self, project: str, spider: str, name: str) -> dict[str, Any]:
+        """The task."""
+        return self._object(calls.run_schedule(project, spider, name))
+
     def missing_blobs(self, sha256: Iterable[str]) -> list[str]:
         return list(self._object(calls.missing_blobs(sha256))["missing"])
 

@@ -14,6 +14,7 @@ from silkmill.domain.errors import BadInput
 from silkmill.domain.outcome import Rules
 from silkmill.domain.placement import ANYWHERE, Placement
 from silkmill.domain.retry import RetryPolicy
+from silkmill.domain.schedule import ScheduleConfig
 
 NAME = re.compile(r"[a-z0-9._-]{1,64}\Z")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -66,6 +67,7 @@ class SpiderConfig:
     """How many tasks of the spider may run at once; 0 is no limit."""
     on_disconnect: str = "keep"
     replace_after_seconds: float = 3600.0
+    schedules: tuple[ScheduleConfig, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from typing import Any
 
 from silkmill.domain.errors import BadInput
 from silkmill.domain.outcome import ErrorClass, Rules
 from silkmill.domain.placement import MODES, Placement, checked_placement
 from silkmill.domain.retry import RetryPolicy
+from silkmill.domain.schedule_toml import parse_schedules
 from silkmill.domain.spider import (
     Limits,
     Param,
@@ -53,7 +55,7 @@ def parse_spider_toml(text: str, *, file: str) -> SpiderConfig:
         top.refuse(
             "command", f"names {{{name}}}", f"declare [params.{name}], or write {{{{ for a literal brace"
         )
-    return config
+    return replace(config, schedules=parse_schedules(top, config))
 
 
 def _config(top: TomlTable) -> SpiderConfig:
@@ -230,7 +232,5 @@ def _replace_after(top: TomlTable) -> float:
 
 def _refuse_later_keys(top: TomlTable) -> None:
     """Keys whose meaning this version does not honour yet: better refused than silently without effect."""
-    if top.values.get("schedules"):
-        top.refuse("schedules", "are not run by this version", "leave [[schedules]] out")
     if top.values.get("spiders"):
         top.refuse("spiders", "cannot be several in this version", "give each spider a folder of its own")

@@ -81,6 +81,12 @@ class Task:
     key: str | None = None
     key_digest: str | None = None
     """The submitter's own name for this task, unique for its spider, and the hash of what came with it."""
+    schedule: str | None = None
+    """The key of the schedule that it was made for."""
+    firing: str | None = None
+    """`<schedule>@<instant>#<shard>`, unique among all tasks; unset outside of the series."""
+    after: str | None = None
+    """The earlier firing that it waits for while it is created."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
     positions: Positions = Positions()
@@ -105,6 +111,10 @@ class Task:
     def waits(self) -> bool:
         """It is eligible and nobody has it."""
         return self.state is State.PENDING and self.attempt is None
+
+    @property
+    def waits_after(self) -> str | None:
+        return self.after if self.state is State.CREATED else None
 
     @property
     def upkeep_at(self) -> datetime | None:
@@ -174,7 +184,7 @@ def with_closed(task: Task, changed: ClosedAttempt) -> Task:
 def _apply(task: Task, event: Event) -> Task:
     match event:
         case Release():
-            return with_fields(task, state=State.PENDING, reason=None, next_attempt_at=None)
+            return with_fields(task, state=State.PENDING, reason=None, next_attempt_at=None, after=None)
         case Hold(reason, until):
             return with_fields(task, state=State.CREATED, reason=reason, next_attempt_at=until)
         case Assign():

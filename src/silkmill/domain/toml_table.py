@@ -72,6 +72,16 @@ class TomlTable:
         values = self._checked(key, {}, dict, "a table")
         return TomlTable(values, self._file, self._name(key), known)
 
+    def tables(self, key: str, known: list[str]) -> list[TomlTable]:
+        """An array of tables; the third one of `x` is called `x[2]` in errors."""
+        values = self._checked(key, [], list, f"tables, each below a line [[{key}]]")
+        if not all(isinstance(value, dict) for value in values):
+            self.refuse(key, f"is {values!r}", f"give tables, each below a line [[{key}]]")
+        return [
+            TomlTable(value, self._file, f"{self._name(key)}[{index}]", known)
+            for index, value in enumerate(values)
+        ]
+
     def refuse(self, key: str, what: str, remedy: str) -> NoReturn:
         raise BadInput(f"{self._file}: {self._name(key)} {what}", field=self._name(key), remedy=remedy)
 
@@ -82,8 +92,8 @@ class TomlTable:
             self.refuse(key, f"is {value!r}", f"give {name}")
         return value
 
-    def flag(self, key: str) -> bool:
-        return bool(self._checked(key, False, bool, "true or false"))
+    def flag(self, key: str, default: bool = False) -> bool:
+        return bool(self._checked(key, default, bool, "true or false"))
 
     def _quantity(self, key: str, default: str, parse: Callable[[str], Value], name: str) -> Value:
         text = self.text(key, default)

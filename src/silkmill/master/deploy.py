@@ -15,6 +15,7 @@ from silkmill.domain.spider_toml import parse_spider_toml
 from silkmill.domain.version import Blob, FileEntry, Version, version_id
 from silkmill.master.feed import Feed, LimitsChanged
 from silkmill.master.outages import Outages
+from silkmill.master.schedules import Schedules
 from silkmill.master.versions import Versions, spider_key
 from silkmill.ports.bucket import Bucket
 from silkmill.ports.clock import Clock
@@ -35,11 +36,13 @@ class Deploy:
         store: Store,
         bucket: Bucket,
         versions: Versions,
+        schedules: Schedules,
         feed: Feed,
         outages: Outages,
         clock: Clock,
     ) -> None:
         self._store, self._bucket, self._versions, self._feed = store, bucket, versions, feed
+        self._schedules = schedules
         self._outages, self._clock = outages, clock
 
     async def missing(self, shas: Iterable[str]) -> list[str]:
@@ -94,7 +97,7 @@ class Deploy:
     async def create_version(
         self, project: str | None, files: Sequence[FileEntry], spider: str | None = None
     ) -> Version:
-        """The version of these files, new or as it exists, with its spiders pointing to it.
+        """The version of these files, new or as it exists; its spiders point to it, their schedules follow.
 
         `project` and `spider` None: as spider.toml says. Raises BadInput for a bad path, spider.toml or
         missing blob, and for a folder that is not that spider's."""
@@ -105,6 +108,7 @@ class Deploy:
             raise BadInput(
                 f"{MANIFEST} names {config.name!r}", field="name", remedy=f"deploy it as {config.name!r}"
             )
+        await self._schedules.check_file(config.project, config)
         version = Version(
             id=version_id(config.project, tuple(files)),
             project=config.project,
@@ -116,8 +120,9 @@ class Deploy:
             await self._store.insert_record(version.id, version)
         except Duplicate:  # the same files were deployed before
             version = await self._versions.get(version.id)
-        for name in version.spiders:
+        for name, defined in version.spiders.items():
             await self._point(Spider(version.project, name, version.id))
+            await self._schedules.follow_file(version.project, defined)
         self._feed.publish(LimitsChanged())
         return version
 

@@ -28,6 +28,7 @@ class Submission:
     """None: as the spider says."""
     key: str | None = None
     key_digest: str | None = None
+    schedule: str | None = None
 
 
 def checked(submission: Submission, version: str, config: SpiderConfig) -> Submission:
@@ -74,4 +75,5 @@ def task_of(
         placement=None if submission.placement == ANYWHERE else submission.placement,
         key=submission.key,
         key_digest=submission.key_digest,
+        schedule=submission.schedule,
     )

@@ -102,6 +102,13 @@ class Tasks:
     async def open_attempts(self) -> list[Task]:
         return await self._store.open_attempts()
 
+    async def insert_firing(self, task: Task) -> Task:
+        """The task of a firing as it is stored: this one, or the one that was there. Raises Unavailable."""
+        await self._answered(lambda: self._store.insert_tasks([task]))
+        stored = await self._store.firing(task.firing or "") or task
+        self._feed.publish(TaskChanged(stored))
+        return stored
+
     async def opened(self, ref: AttemptRef) -> Task | None:
         """The task of an attempt, without a read where this process knows that the attempt is open."""
         kept = self._open.get(ref.task_id)

@@ -35,7 +35,7 @@ class Around:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """`waits_for`: nothing | time | node | engine | permit | slot | dispatch | accept | preparation |
+    """`waits_for`: nothing | time | task | node | engine | permit | slot | dispatch | accept | preparation |
     spider | streams | cancel | proof | recovery. `until`: when the wait ends by itself, if that is known."""
 
     waits_for: str
@@ -63,6 +63,8 @@ def _ended(task: Task) -> str:
 
 
 def _created(task: Task) -> Why:
+    if task.after is not None:
+        return Why("task", f"it waits for the end of task {task.after}, an earlier firing of {task.schedule}")
     attempts = f"after {task.counted_attempts} attempts" if task.counted_attempts > 1 else "after an attempt"
     cause = f" {attempts}; the last one: {task.reason}" if task.reason and task.counted_attempts else ""
     if task.next_attempt_at is None:

@@ -55,7 +55,7 @@ class Store(Protocol):
     # Tasks. Positions are read with the task but written only by claim, append_items, append_log, move_log.
     async def insert_tasks(self, tasks: Sequence[Task]) -> None:
         """All of them; one whose id exists already is left as it is (ids of a submission are derived), and
-        one whose key another task of its spider has is left out."""
+        one whose key another task of its spider has, or whose firing another task is, is left out."""
 
     async def task(self, task_id: str) -> Task | None: ...
 
@@ -93,6 +93,18 @@ class Store(Protocol):
 
     async def due_upkeep(self, now: datetime, limit: int) -> list[Task]:
         """Tasks whose `upkeep_at` has come."""
+
+    async def firing(self, firing: str) -> Task | None:
+        """The task of this firing."""
+
+    async def firings(
+        self, schedule: str, *, limit: int, before: str | None = None, open_only: bool = False
+    ) -> list[Task]:
+        """Tasks that are firings of a schedule, the latest first; `before`: earlier than this firing;
+        `open_only`: those that have not ended."""
+
+    async def waiting_after(self) -> list[tuple[str, str]]:
+        """(task, the task it waits for) of all that are created behind another one."""
 
     # Streams. The payload is stored first, then the position moves; both are committed on return.
     # Raise StaleAttempt, StaleSession, or OffsetMismatch (gap or partial overlap); a whole repeat is success.

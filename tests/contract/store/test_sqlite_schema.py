@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import subprocess
@@ -13,13 +14,17 @@ from typing import Any
 
 import pytest
 
-from silkmill.adapters.store import migrations, schema, statements
+from helpers import make_task
+from silkmill.adapters.store import codec, migrations, schema, statements
 from silkmill.adapters.store.migrations import run
 from silkmill.adapters.store.sqlite import SqliteStore
 from silkmill.domain.states import State
 from silkmill.ports.store import TaskFilter
 
-WITHOUT_CHANGE = {"limit": 1, "now": 1, "first": 0, "before": 0, "after": "", "ids": "[]", "keys": "[]"}
+WITHOUT_CHANGE = {"limit": 1, "now": 1, "first": 0, "before": 0, "after": "", "ids": "[]", "keys": "[]"} | {
+    "start": "",
+    "end": "",
+}
 
 
 @pytest.fixture
@@ -47,6 +52,28 @@ def test_migrations_lead_to_the_schema_of_a_new_file(tmp_path: Path) -> None:
     schema.bring_to_head(new)
     run(migrated)
     assert schema_of(migrated) == schema_of(new)
+
+
+def test_tasks_of_the_first_schema_are_kept_and_work_as_new_ones(path: Path) -> None:
+    run(path, "0001")
+    task = make_task(tags=("kept",))
+    row = {"id": task.id, "id_reversed": task.id[::-1], "doc": codec.encode(task), "change_id": ""}
+    row |= codec.index_of(task) | codec.fields_of(task.positions) | {"revision": 0}
+    with closing(sqlite3.connect(path)) as database:
+        columns = [row[1] for row in database.execute("PRAGMA table_info(tasks)")]
+        values = ", ".join(f":{name}" for name in columns)
+        database.execute(f"INSERT INTO tasks ({', '.join(columns)}) VALUES ({values})", row)
+        database.commit()
+
+    async def look() -> None:
+        with SqliteStore.open(path) as store:
+            assert await store.task(task.id) == task
+            fired = make_task(firing="a/b/c@2026-03-01T12:00:00Z#0", after=task.id, state=State.CREATED)
+            await store.insert_tasks([fired])
+            assert await store.firing("a/b/c@2026-03-01T12:00:00Z#0") == fired
+            assert await store.waiting_after() == [(fired.id, task.id)]
+
+    asyncio.run(look())
 
 
 def test_the_newest_migration_is_the_head() -> None:
@@ -120,10 +147,14 @@ def plan(path: Path) -> Iterator[Any]:
         ("TAIL", "task_id=? AND attempt=?"),
         ("ITEMS", "task_id=? AND attempt=? AND ordinal>?"),
         ("RECORDS", "kind=? AND key>?"),
+        ("FIRING", "tasks_by_firing"),
+        ("FIRINGS", "tasks_by_firing"),
+        ("OPEN_FIRINGS", "tasks_by_open_firing"),
+        ("WAITING_AFTER", "COVERING INDEX tasks_waiting_after"),
     ],
 )
 def test_a_query_follows_its_index_in_its_order(plan: Any, name: str, index: str) -> None:
-    names = ("task_id", "attempt", "kind", "queue")
+    names = ("task_id", "attempt", "kind", "queue", "firing")
     how = plan(getattr(statements, name), WITHOUT_CHANGE | {f"if_{name}": 1 for name in names})
     assert index in how
     assert "TEMP B-TREE" not in how
@@ -147,6 +178,12 @@ def test_a_list_follows_its_index_in_its_order(
     how = plan(*statements.tasks_matching(where, 10, "x", newest_first))
     assert index in how
     assert "TEMP B-TREE" not in how
+
+
+def test_a_tag_of_a_new_task_looks_its_task_up(plan: Any) -> None:
+    how = plan(statements.TAG_NEW_TASK, {"tag": "a", "task_id": "b", "firing": "c"})
+    assert "sqlite_autoindex_tasks_1 (id=?)" in how
+    assert "tasks_by_firing (firing=?)" in how
 
 
 def test_the_end_of_an_id_is_looked_up(plan: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 from silkmill.domain import spider_toml as toml
 from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.errors import BadInput
+from silkmill.domain.schedule_toml import SCHEDULE_KEYS
 from silkmill.domain.spider import SpiderConfig
 from silkmill.ports.link import WorkOrder
 from silkmill.worker.prepare.environment import environment_of
@@ -23,6 +24,7 @@ TABLES = {
     "placement": toml.PLACEMENT_KEYS,
     "files": toml.FILES_KEYS,
     "ipc_stdin": ["mode"],
+    "schedules": SCHEDULE_KEYS,
 }
 
 
@@ -42,7 +44,6 @@ def test_the_example_is_read() -> None:
 
 
 LATER = {
-    "schedules": 'schedules = [{name = "x"}]',
     "spiders": "spiders = {x = {}}",
     "limits.memory": 'limits = {memory = "1GiB"}',
     "limits.cpu": "limits = {cpu = 1.0}",

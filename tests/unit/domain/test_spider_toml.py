@@ -235,7 +235,6 @@ def test_a_placement_that_makes_no_sense_is_refused(line: str, field: str) -> No
         ('[limits]\nmemory = "512MiB"', "limits.memory"),
         ("[limits]\ncpu = 1.5", "limits.cpu"),
         ("[limits]\nprocesses = 10", "limits.processes"),
-        ('[[schedules]]\nname = "n"\ncron = "@daily"', "schedules"),
         ("[spiders.other]\npriority = 1", "spiders"),
     ],
 )

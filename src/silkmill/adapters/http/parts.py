@@ -12,6 +12,7 @@ from silkmill.ports.store import Store
 
 if TYPE_CHECKING:
     from silkmill.master.cancel import Canceller
+    from silkmill.master.cron import Cron
     from silkmill.master.deploy import Deploy
     from silkmill.master.dispatcher import Dispatcher
     from silkmill.master.feed import Feed
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from silkmill.master.logs import LogReader
     from silkmill.master.permits import PermitBook
     from silkmill.master.projects import Projects
+    from silkmill.master.schedules import Schedules
     from silkmill.master.tasks import Tasks
     from silkmill.master.workers import Workers
 
@@ -39,6 +41,8 @@ class Parts:
     dispatcher: Dispatcher
     permits: PermitBook
     projects: Projects
+    schedules: Schedules
+    cron: Cron
 
 
 def parts_of(request: Request) -> Parts:

@@ -46,6 +46,9 @@ def task_view(task: Task, now: datetime) -> dict[str, Any]:
         "created_at": task.created_at,
         "started_at": latest.started_at if latest else None,
         "finished_at": task.finished_at,
+        "schedule": task.schedule,
+        "firing": task.firing,
+        "after": task.after,
     }
 
 

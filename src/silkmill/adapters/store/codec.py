@@ -64,6 +64,9 @@ def index_of(task: Task) -> dict[str, Field]:
         "spider_permit": attempt.spider_permit if attempt else None,
         "project_permit": attempt.project_permit if attempt else None,
         "submit_key": None if task.key is None else submit_key(task.project, task.spider, task.key),
+        "firing": task.firing,
+        "open_firing": None if task.state.final else task.firing,
+        "waits_after": task.waits_after,
     }
 
 

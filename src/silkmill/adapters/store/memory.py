@@ -18,7 +18,7 @@ from silkmill.ports.store import Stored, TailRecord, TaskFilter
 from silkmill.runtime import faults
 
 Record = TypeVar("Record")
-UNIQUE = ("spider_permit", "project_permit", "submit_key")
+UNIQUE = ("spider_permit", "project_permit", "submit_key", "firing")
 
 
 class MemoryStore:
@@ -94,6 +94,24 @@ class MemoryStore:
 
     async def due_upkeep(self, now: datetime, limit: int) -> list[Task]:
         return self._due(lambda task: task.upkeep_at, now)[:limit]
+
+    async def firing(self, firing: str) -> Task | None:
+        document = self._tasks.holder("firing", firing)
+        return None if document is None else _task(document)
+
+    async def firings(
+        self, schedule: str, *, limit: int, before: str | None = None, open_only: bool = False
+    ) -> list[Task]:
+        start, end = rules.firings_between(schedule, before)
+        found = [
+            task
+            for task in self._all()
+            if task.firing and start < task.firing < end and not (open_only and task.state.final)
+        ]
+        return sorted(found, key=lambda task: task.firing or "", reverse=True)[:limit]
+
+    async def waiting_after(self) -> list[tuple[str, str]]:
+        return [(task.id, task.waits_after) for task in self._all() if task.waits_after]
 
     def _due(self, due_at: Callable[[Task], datetime | None], now: datetime) -> list[Task]:
         due = [(at, task.id, task) for task in self._all() if (at := due_at(task)) is not None and at <= now]

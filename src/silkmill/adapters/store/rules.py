@@ -32,6 +32,11 @@ def record_conflict(old: Stored[Any]) -> Conflict:
     return Conflict(f"{kind} {old.key} is not as it was at revision {old.revision}")
 
 
+def firings_between(schedule: str, before: str | None) -> tuple[str, str]:
+    """All firings of a schedule have names between these two; `before`: those earlier than that firing."""
+    return f"{schedule}@", before or f"{schedule}A"
+
+
 def items_length(records: Sequence[bytes]) -> int:
     """Bytes of the items stream that the records make up: each is a line."""
     return sum(map(len, records)) + len(records)

@@ -97,6 +97,20 @@ class SqliteStore:
     async def due_upkeep(self, now: datetime, limit: int) -> list[Task]:
         return await self._tasks(sql.DUE_UPKEEP, {"now": codec.microseconds(now), "limit": limit})
 
+    async def firing(self, firing: str) -> Task | None:
+        found = await self._tasks(sql.FIRING, {"if_firing": firing})
+        return found[0] if found else None
+
+    async def firings(
+        self, schedule: str, *, limit: int, before: str | None = None, open_only: bool = False
+    ) -> list[Task]:
+        start, end = rules.firings_between(schedule, before)
+        where = {"start": start, "end": end, "limit": limit}
+        return await self._tasks(sql.OPEN_FIRINGS if open_only else sql.FIRINGS, where)
+
+    async def waiting_after(self) -> list[tuple[str, str]]:
+        return await self._rows(sql.WAITING_AFTER, {})
+
     async def append_items(
         self, ref: AttemptRef, session: str, offset: int, first_ordinal: int, records: Sequence[bytes]
     ) -> Positions:

@@ -44,7 +44,8 @@ TAG_NEW_TASK = _sql(  # to be run before its task is inserted
     .from_select(
         ["tag", "task_id"],
         select(bindparam("tag"), bindparam("task_id")).where(
-            ~select(tasks.c.id).where(tasks.c.id == bindparam("task_id")).exists()
+            ~select(tasks.c.id).where(tasks.c.id == bindparam("task_id")).exists(),
+            ~select(tasks.c.id).where(tasks.c.firing == bindparam("firing")).exists(),
         ),
     )
 )
@@ -85,6 +86,18 @@ DUE_CREATED = _limited(
 DUE_UPKEEP = _limited(
     _tasks.where(tasks.c.upkeep_at <= bindparam("now")).order_by(tasks.c.upkeep_at, tasks.c.id)
 )
+FIRING = _sql(_tasks.where(_if(tasks.c.firing)))
+
+
+def _firings(column: ColumnElement[Any]) -> str:
+    return _limited(
+        _tasks.where(column > bindparam("start"), column < bindparam("end")).order_by(column.desc())
+    )
+
+
+FIRINGS = _firings(tasks.c.firing)
+OPEN_FIRINGS = _firings(tasks.c.open_firing)
+WAITING_AFTER = _sql(select(tasks.c.id, tasks.c.waits_after).where(tasks.c.waits_after.is_not(None)))
 
 
 def tasks_matching(

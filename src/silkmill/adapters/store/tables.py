@@ -19,8 +19,9 @@ from sqlalchemy import (
 metadata = MetaData()
 
 # Times are microseconds since 1970. `id_reversed` finds a task by the last characters of its id.
-# `queue` is set only while a task waits for a slot, `release_at` only while it is created: so their indexes
-# stay as small as what waits, and the planner cannot miss them. A permit is set while an attempt holds it.
+# `queue` is set only while a task waits for a slot, `release_at` and `waits_after` only while it is created,
+# `open_firing` only until it ends: so their indexes stay as small as what waits, and the planner cannot miss
+# them. A permit is set while an attempt holds it.
 tasks = Table(
     "tasks",
     metadata,
@@ -47,6 +48,9 @@ tasks = Table(
     Column("spider_permit", Text),
     Column("project_permit", Text),
     Column("submit_key", Text),
+    Column("firing", Text),
+    Column("open_firing", Text),
+    Column("waits_after", Text),
 )
 _id = tasks.c.id
 
@@ -62,6 +66,9 @@ _index_where_set("tasks_by_group", tasks.c.group_key, _id)
 _index_where_set("tasks_waiting", tasks.c.queue, tasks.c.waiting_priority, tasks.c.order_key, _id)
 _index_where_set("tasks_to_release", tasks.c.release_at, _id)
 _index_where_set("tasks_for_upkeep", tasks.c.upkeep_at, _id)
+_index_where_set("tasks_by_firing", tasks.c.firing, unique=True)
+_index_where_set("tasks_by_open_firing", tasks.c.open_firing)
+_index_where_set("tasks_waiting_after", tasks.c.waits_after, _id)
 Index("tasks_with_open_attempt", _id, sqlite_where=tasks.c.attempt.is_not(None))
 _index_where_set("spider_permits", tasks.c.spider_permit, unique=True)
 _index_where_set("project_permits", tasks.c.project_permit, unique=True)

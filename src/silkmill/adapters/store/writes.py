@@ -20,9 +20,9 @@ Record = TypeVar("Record")
 
 
 def insert_tasks(tasks: Sequence[Task]) -> Write[None]:
-    """A task that is there already stays as it is."""
+    """A task that is there already, by its id or its firing, stays as it is."""
     rows = [_row(task) for task in tasks]
-    tags = [{"tag": tag, "task_id": task.id} for task in tasks for tag in task.tags]
+    tags = [{"tag": tag, "task_id": task.id, "firing": task.firing} for task in tasks for tag in task.tags]
 
     def run(cursor: sqlite3.Cursor) -> None:
         if tags:
