@@ -37,6 +37,7 @@ class Firings:
     ) -> None:
         self._store, self._tasks, self._versions = store, tasks, versions
         self._canceller, self._clock = canceller, clock
+        self._last_order = 0
         self.wake = asyncio.Event()
         feed.watch(self._notice)
 
@@ -76,7 +77,7 @@ class Firings:
     async def _task(self, schedule: Schedule) -> Task:
         """As if somebody submitted it now. What cannot be submitted is recorded as failed."""
         now = self._clock.now()
-        task_id, order = uuid7(now, secrets.token_bytes(10)), order_of(now)
+        task_id, order = uuid7(now, secrets.token_bytes(10)), self._next_order(now)
         submission = Submission(schedule.project, schedule.spider, params=schedule.config.params)
         try:
             version = (await self._versions.spider(schedule.project, schedule.spider)).version
@@ -85,6 +86,11 @@ class Firings:
         except (BadInput, NotFound) as refusal:
             verdict = Verdict("never_started", str(refusal), ErrorClass.SYSTEM, permanent=True)
             return advance(task_of(submission, task_id, now, order), Fail(verdict, now))
+
+    def _next_order(self, now: datetime) -> int:
+        """Firings that are made in one millisecond keep their order too."""
+        self._last_order = max(self._last_order + 1, order_of(now))
+        return self._last_order
 
     async def _cancel_earlier(self, task: Task) -> None:
         for earlier in await self._open_before(task, limit=MOST_REPLACED):
