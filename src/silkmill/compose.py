@@ -18,7 +18,7 @@ from silkmill.adapters.http.parts import Parts
 from silkmill.adapters.http.server import serving
 from silkmill.adapters.local_link import LocalLink
 from silkmill.adapters.store.sqlite import SqliteStore
-from silkmill.master import cron, firings, groups, recovery, upkeep
+from silkmill.master import groups, recovery, upkeep
 from silkmill.master.admission import Admission, Everything, OnlyGiven
 from silkmill.master.cancel import Canceller
 from silkmill.master.collector import Collector
@@ -152,21 +152,13 @@ class Engine:
                 group.create_task(every(recovery.TICK_SECONDS, self._master.recovery.tick)),
                 group.create_task(every(upkeep.TICK_SECONDS, self._master.upkeep.tick)),
                 group.create_task(every(groups.TICK_SECONDS, self._master.parts.intake.groups.tick)),
-                group.create_task(self._release_firings()),
+                group.create_task(self._master.firings.run()),
             ]
             if self._given is None:
-                loops.append(group.create_task(self._run_cron()))
+                loops.append(group.create_task(self._master.parts.cron.run()))
             await self._agent.run()
             for loop in loops:
                 loop.cancel()
-
-    async def _release_firings(self) -> None:
-        waiting = self._master.firings
-        await every(firings.TICK_SECONDS, waiting.tick, wake=waiting.wake)
-
-    async def _run_cron(self) -> None:
-        clock = self._master.parts.cron
-        await every(cron.TICK_SECONDS, clock.tick, wake=clock.wake)
 
     @property
     def given(self) -> OnlyGiven:

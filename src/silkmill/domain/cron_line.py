@@ -47,7 +47,7 @@ class CronLine:
     def read(cls, text: str, timezone: str) -> CronLine:
         """Raises BadInput with the field `cron` or `timezone`."""
         line = NAMED.get(text.strip().lower(), text)
-        if len(line) > LONGEST or len(line.split()) != 5:
+        if len(line) > LONGEST or not line.isprintable() or len(line.split()) != 5:
             _refuse(text, "is not five fields")
         try:
             if next(CronSim(line, _SOME_DAY), None) is None:

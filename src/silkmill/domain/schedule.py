@@ -68,9 +68,11 @@ class Schedule:
     def key(self) -> str:
         return schedule_key(self.project, self.spider, self.config.name)
 
-    def next_instant(self) -> datetime | None:
-        """When it fires next. Raises BadInput as `ScheduleConfig.line`."""
-        return next(self.config.line.after(self.evaluated_until), None) if self.enabled else None
+    def next_instant(self, after: datetime) -> datetime | None:
+        """The first undecided one later than `after`. Raises BadInput as `ScheduleConfig.line`."""
+        if not self.enabled:
+            return None
+        return next(self.config.line.after(max(after, self.evaluated_until)), None)
 
 
 def schedule_key(project: str, spider: str, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from typing import NoReturn
 
 import structlog
 
@@ -16,6 +17,7 @@ from silkmill.master.schedules import Schedules
 from silkmill.ports.clock import Clock
 from silkmill.ports.store import Stored
 from silkmill.runtime import faults
+from silkmill.runtime.loop import every
 
 TICK_SECONDS = 0.5
 """A look is a comparison with times in memory: so a firing begins well within a second of its instant."""
@@ -40,6 +42,10 @@ class Cron:
     def paused_since(self) -> datetime | None:
         """Since when nothing fires because the wall clock jumped; None: it does not pause."""
         return self._jumps.paused_since
+
+    async def run(self) -> NoReturn:
+        """Until cancelled."""
+        await every(TICK_SECONDS, self.tick, wake=self.wake)
 
     async def tick(self) -> None:
         """Raises Unavailable; a repeat goes on."""
@@ -83,7 +89,7 @@ class Cron:
         """When it is due next. A time zone that is not known any more stops one schedule, not all."""
         self._next.pop(stored.key, None)
         try:
-            at = stored.value.next_instant()
+            at = stored.value.next_instant(stored.value.evaluated_until)
         except BadInput as unknown:
             _log.error("schedule cannot be evaluated", schedule=stored.key, cause=str(unknown))
             return

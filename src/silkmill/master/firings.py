@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from contextlib import suppress
 from datetime import datetime
+from typing import NoReturn
 
 from silkmill.domain.errors import BadInput, NotFound
 from silkmill.domain.events import Fail
@@ -22,6 +23,7 @@ from silkmill.master.tasks import Tasks
 from silkmill.master.versions import Versions
 from silkmill.ports.clock import Clock
 from silkmill.ports.store import Store
+from silkmill.runtime.loop import every
 
 TICK_SECONDS = 1.0
 """The safety net: normally the feed tells of the end that a task waits for."""
@@ -40,6 +42,10 @@ class Firings:
         self._last_order = 0
         self.wake = asyncio.Event()
         feed.watch(self._notice)
+
+    async def run(self) -> NoReturn:
+        """Release what waits, until cancelled."""
+        await every(TICK_SECONDS, self.tick, wake=self.wake)
 
     async def fire(self, schedule: Schedule, instant: datetime) -> Task:
         """The task of this instant, new or as it is. Raises Unavailable."""

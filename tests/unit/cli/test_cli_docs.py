@@ -23,11 +23,10 @@ def command(name: str) -> click.Command:
     return found
 
 
-def parameters(name: str) -> list[click.Parameter]:
-    """Of a command with all commands below it."""
+def commands_of(name: str) -> list[click.Command]:
+    """The command, and those below it."""
     found = command(name)
-    below = found.commands.values() if isinstance(found, click.Group) else ()
-    return [param for one in (found, *below) for param in one.params]
+    return [found, *found.commands.values()] if isinstance(found, click.Group) else [found]
 
 
 def test_every_command_has_a_section_and_every_section_a_command() -> None:
@@ -36,17 +35,25 @@ def test_every_command_has_a_section_and_every_section_a_command() -> None:
 
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_option_is_documented_and_exists(name: str) -> None:
-    options = {opt for param in parameters(name) if isinstance(param, click.Option) for opt in param.opts}
+    params = [param for part in commands_of(name) for param in part.params]
+    options = {opt for param in params if isinstance(param, click.Option) for opt in param.opts}
     documented = set(re.findall(r"^\| `(-[\w-]+)", SECTIONS[name], re.MULTILINE))
     assert documented == options
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_option_and_command_has_its_help(name: str) -> None:
-    for param in parameters(name):
-        if isinstance(param, click.Option) and param.name != "as_format":
-            assert param.help, param.name
-    assert command(name).help
+    for part in commands_of(name):
+        for param in part.params:
+            if isinstance(param, click.Option) and param.name != "as_format":
+                assert param.help, param.name
+        assert part.help
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_below_another_is_documented(name: str) -> None:
+    for part in commands_of(name)[1:]:
+        assert f"`silkmill {name} {part.name}" in SECTIONS[name]
 
 
 def test_every_setting_is_documented_with_its_variable() -> None:

@@ -33,6 +33,7 @@ ANSWERS_AT_ONCE = [
     ("items", "TASK"),
     ("submit", "hello", "--params", "LINES"),
     ("projects", "list"),
+    ("schedules", "list"),
     ("deploy", "FOLDER"),
     ("run", "FOLDER", "--detach"),
 ]

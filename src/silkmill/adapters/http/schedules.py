@@ -12,8 +12,9 @@ from starlette.responses import Response
 from silkmill.adapters.http.answers import answer
 from silkmill.adapters.http.bodies import read_body
 from silkmill.adapters.http.parts import Parts, parts_of
+from silkmill.adapters.http.problems import Refusal
 from silkmill.adapters.http.task_view import task_view
-from silkmill.domain.errors import BadInput
+from silkmill.domain.errors import BadInput, Duplicate
 from silkmill.domain.schedule import CatchUp, Overlap, Schedule, ScheduleConfig, schedule_key
 from silkmill.domain.schedule_check import choice_of
 from silkmill.domain.task import Task
@@ -66,7 +67,11 @@ async def add(request: Request) -> Response:
     """A new one; 409 when there is one of that name."""
     parts = parts_of(request)
     given = await read_body(request, Named)
-    schedule = await parts.schedules.add(given.project, given.spider, given.config(given.name))
+    try:
+        schedule = await parts.schedules.add(given.project, given.spider, given.config(given.name))
+    except Duplicate as taken:
+        remedy = "choose another name, change it by PUT, or remove it first"
+        raise Refusal(409, str(taken), field="name", remedy=remedy) from None
     return answer(await _view(parts, schedule), 201, {"Location": f"/api/v1/schedules/{schedule.key}"})
 
 
@@ -120,7 +125,7 @@ async def _switch(request: Request, key: str, *, enabled: bool) -> Response:
 async def _view(parts: Parts, schedule: Schedule) -> dict[str, Any]:
     """The fields of docs/http.md. `problem`: why it can never fire on this machine."""
     try:
-        next_firing, problem = schedule.next_instant(), None
+        next_firing, problem = schedule.next_instant(parts.clock.now()), None
     except BadInput as unknown:
         next_firing, problem = None, str(unknown)
     last = await parts.store.firings(schedule.key, limit=1)
