@@ -49,8 +49,7 @@ class Firings:
 
     async def fire(self, schedule: Schedule, instant: datetime) -> Task:
         """The task of this instant, new or as it is. Raises Unavailable."""
-        name = firing_name(schedule.key, instant)
-        task = await self._store.firing(name) or await self._make(schedule, name)
+        task = await self._make(schedule, firing_name(schedule.key, instant))
         if task.waits_after:
             if schedule.config.overlap is Overlap.REPLACE:
                 await self._cancel_earlier(task)
