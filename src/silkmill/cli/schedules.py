@@ -32,7 +32,7 @@ def _named(ctx: click.Context, param: click.Parameter, given: str) -> Named:
 schedule = click.argument("schedule", metavar="SCHEDULE", callback=_named)
 
 
-@click.group(short_help="what the clock starts")
+@click.group(short_help="what the clock starts", no_args_is_help=False)
 def command() -> None:
     """Spiders that are started by the clock. SCHEDULE is SPIDER/NAME, or PROJECT/SPIDER/NAME."""
 
