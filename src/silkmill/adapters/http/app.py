@@ -16,6 +16,7 @@ from silkmill.adapters.http import (
     problems,
     projects,
     spiders,
+    statistics,
     submissions,
     tasks,
     versions,
@@ -26,7 +27,7 @@ from silkmill.adapters.http.guard import LOOPBACK, Guard
 from silkmill.adapters.http.parts import Parts
 
 PREFIX = "/api/v1"
-NOUNS = (submissions, tasks, logs, items, whys, spiders, versions, blobs, nodes, projects, events)
+NOUNS = (submissions, tasks, logs, items, statistics, whys, spiders, versions, blobs, nodes, projects, events)
 
 
 def create_app(parts: Parts, token: str, *, hosts: frozenset[str] = LOOPBACK) -> FastAPI:
