@@ -175,15 +175,26 @@ def test_a_killed_engine_is_followed_by_one_that_goes_on_counting(tmp_path: Path
         assert server.wait(task_id)["stats"]["processes"] == 3
 
 
-def test_a_drained_engine_leaves_the_whole_series(tmp_path: Path) -> None:
+def test_an_engine_that_leaves_writes_what_it_knows(tmp_path: Path) -> None:
+    signs = tmp_path / "signs"
+    signs.mkdir()
     with Server(tmp_path / "data") as server:
-        server.deploy(spider_folder(tmp_path, "busy", BUSY + "\ntime.sleep(1.5)\n"))
-        task_id = server.submit("busy")
-        wait_for(lambda: server.task(task_id)["stats"]["processes"] == 1, "a look")
+        server.deploy(spider_folder(tmp_path, "grows", GROWS))
+        task_id = server.submit("grows", env={"SIGNS": str(signs)})
+        path = f"/tasks/{task_id}/stats?attempt=1"
+        before = wait_for(lambda: server.call("GET", path)["points"], "a point")
+        assert server.process is not None
+        server.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: "draining" in server.own_log(), "the drain")
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(30)
+        server.start()
+        assert server.call("GET", path)["points"][0] == before[0]
+        (signs / "grow").touch()
+        (signs / "end").touch()
+        ended = server.wait(task_id)
         assert server.stop() == 0
         server.start()
-        ended = server.task(task_id)
-        series = server.call("GET", f"/tasks/{task_id}/stats?attempt=1")
-        assert (ended["state"], ended["status"]) == ("finished", {"message": "the progress stands"})
-        assert series["points"][-1]["at"] == ended["finished_at"]
-        assert series["points"][-1]["items"] == 1
+        points = server.call("GET", path)["points"]
+        assert (points[0], points[-1]["at"]) == (before[0], ended["finished_at"])
+        assert (points[-1]["items"], server.task(task_id)["status"]) == (1, {"progress": 0.25, "page": 3})

@@ -24,12 +24,18 @@ class Told:
     status: str | None = None
 
 
+_SILENT = Told(Statistics(errors=0), Statistics(errors=0))
+"""The runner has recorded nothing: there was nothing."""
+
+
 def told(directory: str) -> Told:
     """As its runner recorded it, half a second ago or less; of an older runner the less."""
     try:
-        value: object = read_status(directory) or {"errors": 0}
+        value: object = read_status(directory)
     except (OSError, ValueError, RecursionError):
         return Told()
+    if value is None:
+        return _SILENT
     return _told(value) if isinstance(value, dict) else Told()
 
 
