@@ -3,7 +3,7 @@
     spec.json               what to run (written by the agent, read once by the runner)
     log.<offset>            framed log, append-only segments named after their first byte's offset
     items.<offset>          one item a line, the same way
-    status.json             latest STATUS and counters, replaced by rename
+    status.json             latest STATUS, counters, and what the process tree uses, replaced by rename
     outcome.json            how it ended, written last, by rename
     work/                   the spider's working directory
 

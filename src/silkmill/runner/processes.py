@@ -1,4 +1,4 @@
-"""Processes as /proc shows them: who descends from whom, since when; a kill that hits no stranger."""
+"""Processes as /proc shows them: who descends from whom, since when, using what; how to kill just those."""
 
 from __future__ import annotations
 

@@ -63,16 +63,15 @@ class TreeUsage:
         outcome["cpu_seconds"], outcome["read_bytes"], outcome["written_bytes"] = cpu, read, written
 
     def _look(self) -> Usage:
-        rss = processes = read = written = 0
-        cpu = 0.0
-        for used in map(usage_of, self._tree.members()):
-            if used is not None:
-                processes += used.lives
-                rss += used.rss_bytes
-                cpu += used.cpu_seconds
-                read += used.read_bytes
-                written += used.written_bytes
-        cpu, read, written = self._sums(cpu, read, written)
+        # Parents first, as a rule: a child that is waited for between two of these reads counts at most once.
+        living = [used for pid in sorted(self._tree.members()) if (used := usage_of(pid))]
+        rss = sum(used.rss_bytes for used in living)
+        processes = sum(used.lives for used in living)
+        cpu, read, written = self._sums(
+            sum(used.cpu_seconds for used in living),
+            sum(used.read_bytes for used in living),
+            sum(used.written_bytes for used in living),
+        )
         return {
             "rss_bytes": rss,
             "processes": processes,
