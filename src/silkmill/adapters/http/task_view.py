@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from silkmill.domain.attempt import Attempt, ClosedAttempt, Positions
+from silkmill.adapters.http.parts import Parts
+from silkmill.domain.attempt import Attempt, AttemptRef, ClosedAttempt, Positions
 from silkmill.domain.pace import items_per_minute
 from silkmill.domain.statistics import Live, Statistics
 from silkmill.domain.task import Task
@@ -53,6 +54,15 @@ def task_view(task: Task, now: datetime, live: Live = UNKNOWN, status: str | Non
         "started_at": latest.started_at if latest else None,
         "finished_at": task.finished_at,
     }
+
+
+async def full_view(parts: Parts, task: Task) -> dict[str, Any]:
+    """The task with all that is known of it now. Raises Unavailable."""
+    latest = _latest(task)
+    status: str | None = None
+    if latest is not None and latest.started_at is not None:
+        status = (await parts.statistics.series(AttemptRef(task.id, latest.number))).status
+    return task_view(task, parts.clock.now(), parts.statistics.of(task), status)
 
 
 def summary(task: Task, now: datetime, live: Live) -> dict[str, Any]:

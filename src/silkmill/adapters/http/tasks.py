@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query
@@ -12,10 +12,9 @@ from starlette.responses import Response
 
 from silkmill.adapters.http.answers import answer
 from silkmill.adapters.http.bodies import read_body
-from silkmill.adapters.http.parts import Parts, parts_of
+from silkmill.adapters.http.parts import parts_of
 from silkmill.adapters.http.problems import Refusal
-from silkmill.adapters.http.task_view import summary, task_view
-from silkmill.adapters.http.which_attempt import choose_attempt
+from silkmill.adapters.http.task_view import full_view, summary
 from silkmill.domain.states import State
 from silkmill.domain.task import Task
 from silkmill.master.submission import Submission
@@ -53,7 +52,7 @@ async def page(
 @router.get("/{task_id}")
 async def one(task_id: str, request: Request) -> Response:
     parts = parts_of(request)
-    return answer(await _view(parts, await parts.tasks.find(task_id)))
+    return answer(await full_view(parts, await parts.tasks.find(task_id)))
 
 
 @router.post("/{task_id}/cancel")
@@ -63,7 +62,7 @@ async def cancel(task_id: str, request: Request) -> Response:
     force = (await read_body(request, CancelBody)).force
     task = await parts.tasks.find(task_id)
     task = await parts.cancel.request(task.id, force=force)
-    return answer(await _view(parts, task), 200 if task.state.final else 202)
+    return answer(await full_view(parts, task), 200 if task.state.final else 202)
 
 
 @router.post("/{task_id}/retry")
@@ -76,13 +75,7 @@ async def retry(task_id: str, request: Request) -> Response:
             409, f"task {task.id} is still {task.state}", field="id", remedy="wait for its end, or cancel it"
         )
     repeated = await parts.intake.submit(_again(task))
-    return answer(task_view(repeated, parts.clock.now()), 201, {"Location": f"/api/v1/tasks/{repeated.id}"})
-
-
-async def _view(parts: Parts, task: Task) -> dict[str, Any]:
-    ref, _ = choose_attempt(task, None)
-    status = (await parts.statistics.series(ref)).status if ref else None
-    return task_view(task, parts.clock.now(), parts.statistics.of(task), status)
+    return answer(await full_view(parts, repeated), 201, {"Location": f"/api/v1/tasks/{repeated.id}"})
 
 
 def _again(task: Task) -> Submission:
