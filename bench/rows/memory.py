@@ -52,7 +52,9 @@ def _measure(ours: Engine) -> Mapping[str, float]:
     idle = pss([up, *ours.runner_pids()])
     ours.deploy(ours.data.name, ["sleep", "600"])
     ids = ours.client.submit_bulk([{"spider": ours.data.name}] * SLOTS)["ids"]
-    ours.wait(lambda: all(ours.task(task_id)["state"] == "running" for task_id in ids))
+    ours.wait(
+        lambda: all(ours.task(task_id)["stats"]["processes"] for task_id in ids)
+    )  # its runner looks at it
     busy = pss([up, *ours.runner_pids()])
     for task_id in ids:
         ours.client.cancel(task_id, force=True)

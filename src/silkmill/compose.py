@@ -6,7 +6,7 @@ import asyncio
 import platform
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,8 @@ from silkmill.adapters.http.parts import Parts
 from silkmill.adapters.http.server import serving
 from silkmill.adapters.local_link import LocalLink
 from silkmill.adapters.store.sqlite import SqliteStore
-from silkmill.master import groups, recovery, upkeep
+from silkmill.domain.errors import Unavailable
+from silkmill.master import groups, recovery, statistics, upkeep
 from silkmill.master.admission import Admission, Everything, OnlyGiven
 from silkmill.master.cancel import Canceller
 from silkmill.master.collector import Collector
@@ -34,6 +35,7 @@ from silkmill.master.permits import PermitBook
 from silkmill.master.projects import Projects
 from silkmill.master.recovery import Recovery
 from silkmill.master.schedules import Schedules
+from silkmill.master.statistics import LiveStatistics
 from silkmill.master.tasks import Tasks
 from silkmill.master.upkeep import Upkeep
 from silkmill.master.versions import Versions
@@ -78,7 +80,8 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
     canceller = Canceller(tasks, workers, clock)
     firings = Firings(store, tasks, versions, canceller, feed, clock)
     writer = LogWriter(store, bucket, tasks.change)
-    collector = Collector(store, tasks, versions, workers.slots, writer, feed, outages, clock)
+    live = LiveStatistics(store, feed, clock)
+    collector = Collector(store, tasks, versions, workers.slots, writer, feed, outages, live, clock)
     return Master(
         parts=Parts(
             store=store,
@@ -95,6 +98,7 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
             projects=projects,
             schedules=schedules,
             cron=Cron(schedules, firings, clock),
+            statistics=live,
         ),
         link=LocalLink(workers, collector, deploy),
         recovery=Recovery(store, tasks, workers, versions, intake.groups, outages, clock),
@@ -146,6 +150,7 @@ class Engine:
 
     async def run(self) -> None:
         """Until `drain` has let everything end, or `cut`."""
+        live = self._master.parts.statistics
         async with asyncio.TaskGroup() as group:
             loops = [
                 group.create_task(self._master.parts.dispatcher.run()),
@@ -153,12 +158,15 @@ class Engine:
                 group.create_task(every(upkeep.TICK_SECONDS, self._master.upkeep.tick)),
                 group.create_task(every(groups.TICK_SECONDS, self._master.parts.intake.groups.tick)),
                 group.create_task(self._master.firings.run()),
+                group.create_task(every(statistics.TICK_SECONDS, live.tick, wake=live.wake)),
             ]
             if self._given is None:
                 loops.append(group.create_task(self._master.parts.cron.run()))
             await self._agent.run()
             for loop in loops:
                 loop.cancel()
+        with suppress(Unavailable):  # lost as in a crash
+            await live.leave()
 
     @property
     def given(self) -> OnlyGiven:

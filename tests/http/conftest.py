@@ -34,6 +34,7 @@ def app_of(rig: Rig) -> FastAPI:
         projects=rig.projects,
         schedules=rig.schedules,
         cron=rig.cron,
+        statistics=rig.statistics,
     )
     return create_app(parts, TOKEN)
 

@@ -17,6 +17,8 @@ from tests.support.master_rig import Agent, Rig
 from silkmill.adapters.http import event_stream, serving
 from silkmill.client import AsyncClient, NoServer, Server
 from silkmill.client.sse import ServerEvent
+from silkmill.domain.statistics import Statistics
+from silkmill.ports.link import Report
 
 TIME = b"2026-03-01T12:00:00.000000000Z "
 SECONDS = 10.0
@@ -77,6 +79,23 @@ async def test_hints_follow_a_task_and_tell_its_end_once(
     assert found[-1].value["state"] == "finished"
     await rig.tasks.change(task.id, lambda task: task)  # a final record may change once more
     assert (await take(events, "task"))[0].value["id"] == task.id
+
+
+async def test_numbers_of_a_running_task_are_told_as_they_come(
+    rig: Rig, agent: Agent, version: str, live: AsyncClient
+) -> None:
+    ref = await agent.running()
+    events, log = live.events(), live.follow_log(ref.task_id)
+    await take(events, "ready")
+    await take(log, "state")
+    numbers = Statistics(progress=0.5, errors=1, rss_bytes=4096)
+    await rig.link.statistics(agent.session, [Report(ref, numbers)])
+    (told,) = await take(events, "stats")
+    assert (told.value["id"], told.value["attempt"], told.value["progress"]) == (ref.task_id, 1, 0.5)
+    assert told.value["stats"] == (await live.task(ref.task_id))["stats"]
+    assert told.value["stats"]["rss_bytes"] == 4096
+    await agent.log(ref, line("a line"))
+    assert texts(await take(log, "log")) == ["a line"]
 
 
 async def test_a_client_that_was_away_reads_again(live: AsyncClient) -> None:

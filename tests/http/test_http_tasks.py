@@ -22,12 +22,12 @@ from silkmill.domain.placement import Placement
 SHOW = [
     *("id", "project", "spider", "version", "state", "phase", "reason", "priority", "params", "tags", "node"),
     *("attempt", "attempts", "error_class", "exit_code", "signal", "traceback", "retry_of"),
-    *("next_attempt_at", "progress", "stats", "items", "log_bytes", "created_at", "started_at"),
+    *("next_attempt_at", "progress", "status", "stats", "items", "log_bytes", "created_at", "started_at"),
     *("finished_at", "schedule", "firing", "after"),
 ]
 STATS = [
     *("wait_ms", "runtime_ms", "items", "items_per_minute", "errors", "log_lines", "log_bytes"),
-    *("rss_bytes", "cpu_seconds"),
+    *("rss_bytes", "cpu_seconds", "processes", "read_bytes", "written_bytes"),
 ]
 ATTEMPT = [
     *("number", "node", "phase", "outcome", "error_class", "reason", "exit_code", "signal", "accepted"),

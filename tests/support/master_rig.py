@@ -31,6 +31,7 @@ from silkmill.master.permits import PermitBook
 from silkmill.master.projects import Projects
 from silkmill.master.recovery import Recovery
 from silkmill.master.schedules import Schedules
+from silkmill.master.statistics import LiveStatistics
 from silkmill.master.submission import Submission
 from silkmill.master.tasks import Tasks
 from silkmill.master.versions import Versions
@@ -92,6 +93,7 @@ class Rig:
         self.intake = Intake(
             store, self.bucket, self.tasks, self.versions, self.dispatcher, admission, self.clock
         )
+        self.statistics = LiveStatistics(store, self.feed, self.clock)
         self.logs = LogWriter(store, self.bucket, self.tasks.change)
         self.collector = Collector(
             store=store,
@@ -101,6 +103,7 @@ class Rig:
             logs=self.logs,
             feed=self.feed,
             outages=self.outages,
+            statistics=self.statistics,
             clock=self.clock,
         )
         self.cancel = Canceller(self.tasks, self.workers, self.clock)

@@ -20,7 +20,17 @@ from silkmill.domain.spider import Limits, SpiderConfig
 from silkmill.domain.states import Phase
 from silkmill.domain.task import appended
 from silkmill.domain.version import FileEntry
-from silkmill.ports.link import CancelOrder, Command, Held, Kept, Offer, Registered, Registration, WorkOrder
+from silkmill.ports.link import (
+    CancelOrder,
+    Command,
+    Held,
+    Kept,
+    Offer,
+    Registered,
+    Registration,
+    Report,
+    WorkOrder,
+)
 
 Fault = Callable[[], None]
 QUICK = Limits(grace_seconds=0.5)
@@ -40,6 +50,7 @@ class Stored:
     log_appends: list[tuple[int, int]] = field(default_factory=list)
     item_appends: list[tuple[int, int]] = field(default_factory=list)
     cancel: CancelOrder | None = None
+    reports: list[Report] = field(default_factory=list)
     facts: Facts | None = None
     given_back: str | None = None
     closed: bool = False
@@ -194,6 +205,13 @@ class FakeMaster:
         stored.item_appends.append((offset, len(records)))
         self._leave("append_items")
         return stored.items_offset
+
+    async def statistics(self, session: str, reports: Sequence[Report]) -> None:
+        self._enter("statistics", [report.ref for report in reports])
+        for report in reports:
+            stored = self.attempts.get(report.ref)
+            if stored and stored.session == session and not (stored.closed or stored.ended.is_set()):
+                stored.reports.append(report)
 
     async def finish(self, session: str, ref: AttemptRef, facts: Facts) -> None:
         stored = self.attempts[ref]

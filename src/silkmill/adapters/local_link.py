@@ -10,7 +10,7 @@ from silkmill.domain.outcome import Facts
 from silkmill.master.collector import Collector
 from silkmill.master.deploy import Deploy
 from silkmill.master.workers import Workers
-from silkmill.ports.link import CancelOrder, Command, Registered, Registration, WorkOrder
+from silkmill.ports.link import CancelOrder, Command, Registered, Registration, Report, WorkOrder
 from silkmill.runtime import faults
 
 
@@ -65,6 +65,9 @@ class LocalLink:
         stored = await self._collector.append_items(session, ref, offset, first_ordinal, records)
         await faults.point("link.answer")
         return stored
+
+    async def statistics(self, session: str, reports: Sequence[Report]) -> None:
+        await self._collector.statistics(session, reports)
 
     async def finish(self, session: str, ref: AttemptRef, facts: Facts) -> None:
         await self._collector.finish(session, ref, facts)

@@ -15,9 +15,10 @@ from silkmill.cli import options
 from silkmill.cli.connect import NothingHere, reading, say_if_unattended
 from silkmill.cli.ending import state_line
 from silkmill.cli.exits import Exit
+from silkmill.cli.figures import percent
 from silkmill.cli.table import print_table
 from silkmill.cli.talk import print_json, say
-from silkmill.cli.text import Span, age, printable, span
+from silkmill.cli.text import Span, age, printable, size, span
 from silkmill.client.client import Client
 
 STATES = ("created", "pending", "running", "finished", "error", "cancelled", "abnormal")
@@ -83,17 +84,20 @@ def _print_lines(tasks: Iterator[dict[str, Any]]) -> set[str | None]:
 
 def _print_table(tasks: Iterator[dict[str, Any]]) -> set[str | None]:
     shown = list(tasks)
-    print_table(("ID", "SPIDER", "STATE", "ITEMS", "RUNTIME", "CREATED"), [_row(task) for task in shown])
+    header = ("ID", "SPIDER", "STATE", "ITEMS", "PROGRESS", "MEMORY", "RUNTIME", "CREATED")
+    print_table(header, [_row(task) for task in shown])
     return {task["phase"] for task in shown}
 
 
 def _row(task: dict[str, Any]) -> tuple[str, ...]:
-    runtime = task["stats"]["runtime_ms"]
+    runtime, memory = task["stats"]["runtime_ms"], task["stats"]["rss_bytes"]
     return (
         task["id"][-SHOWN_ID:],
         task["spider"] if task["project"] == "default" else f"{task['project']}/{task['spider']}",
         printable(_short(state_line(task))),
         str(task["items"]),
+        percent(task["progress"]) or "-",
+        size(memory) if memory is not None else "-",
         span(runtime / 1000) if runtime is not None else "-",
         f"{age(task['created_at'])} ago",
     )

@@ -11,9 +11,11 @@ import click
 from silkmill.cli import options
 from silkmill.cli.connect import reading, say_if_unattended
 from silkmill.cli.exits import Exit
+from silkmill.cli.figures import figures, percent
 from silkmill.cli.talk import print_json
 from silkmill.cli.text import printable
 
+IN_WORDS = ("stats", "items", "log_bytes", "progress")
 LAST = ("attempts", "traceback")
 
 
@@ -37,16 +39,24 @@ def print_fields(record: dict[str, Any]) -> None:
     """What is known of it, a field a line."""
     for name, value in record.items():
         if value not in (None, [], {}):
-            click.echo(f"{name + ':':17}{printable(_text(value))}")
+            _print_line(name, _text(value))
 
 
 def _print(task: dict[str, Any]) -> None:
-    print_fields({name: value for name, value in task.items() if name not in LAST})
+    print_fields({name: value for name, value in task.items() if name not in IN_WORDS + LAST})
+    if progress := percent(task["progress"]):
+        _print_line("progress", progress)
+    for name, words in figures(task["stats"]):
+        _print_line(name, words)
     for attempt in task["attempts"]:
         said = ", ".join(f"{name} {_text(value)}" for name, value in attempt.items() if value is not None)
-        click.echo(f"{'attempt:':17}{printable(said.removeprefix('number '))}")
+        _print_line("attempt", said.removeprefix("number "))
     if task["traceback"]:
         click.echo(printable(task["traceback"]))
+
+
+def _print_line(name: str, text: str) -> None:
+    click.echo(f"{name + ':':17}{printable(text)}")
 
 
 def _text(value: Any) -> str:

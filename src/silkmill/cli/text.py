@@ -1,4 +1,4 @@
-"""Text of spiders and servers made fit for a terminal, and spans of time read and written."""
+"""Text of spiders and servers made fit for a terminal, and spans of time and sizes written."""
 
 from __future__ import annotations
 
@@ -47,6 +47,17 @@ def span(seconds: float) -> str:
             parts.append(f"{left // size}{unit}")
             left %= size
     return "".join(part for part in parts[:2] if not part.startswith("0"))
+
+
+def size(count: int) -> str:
+    """`512 B`, `1.5 KiB`, `52.3 MiB`."""
+    if count < 1024:
+        return f"{count} B"
+    amount, units = count / 1024, iter(("KiB", "MiB", "GiB", "TiB"))
+    unit = next(units)
+    while amount >= 1024 and (larger := next(units, None)):
+        amount, unit = amount / 1024, larger
+    return f"{amount:.1f} {unit}"
 
 
 def age(time: str, now: datetime | None = None) -> str:

@@ -84,6 +84,9 @@ class AsyncClient:
     def items(self, task_id: str, **which: Any) -> AsyncIterator[bytes]:
         return self._chunks(calls.items(task_id, **which))
 
+    async def stats(self, task_id: str, *, attempt: int | None = None) -> dict[str, Any]:
+        return await self._object(calls.stats(task_id, attempt))
+
     def events(self, last_event_id: str | None = None) -> AsyncIterator[ServerEvent]:
         return self._events(calls.events(last_event_id))
 

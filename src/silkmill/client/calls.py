@@ -134,6 +134,10 @@ def items(
     return Call("GET", _of_task(task_id, "/items"), query)
 
 
+def stats(task_id: str, attempt: int | None = None) -> Call:
+    return Call("GET", _of_task(task_id, "/stats"), {"attempt": attempt})
+
+
 def events(last_event_id: str | None = None) -> Call:
     return Call("GET", "/events", headers=_resume(last_event_id))
 

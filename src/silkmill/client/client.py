@@ -87,6 +87,10 @@ class Client:
     def items(self, task_id: str, **which: Any) -> Iterator[bytes]:
         return self._connection.chunks(calls.items(task_id, **which))
 
+    def stats(self, task_id: str, *, attempt: int | None = None) -> dict[str, Any]:
+        """The statistics of an attempt over time: {"id", "attempt", "step_seconds", "points"}."""
+        return self._object(calls.stats(task_id, attempt))
+
     def events(self, last_event_id: str | None = None) -> Iterator[ServerEvent]:
         return self._events(calls.events(last_event_id))
 

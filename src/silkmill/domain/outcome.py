@@ -80,11 +80,26 @@ class Facts:
     items_count: int = 0
     log_lines: int | None = None
     max_rss_bytes: int | None = None
+    """The most that the process tree was seen to have, or its largest process."""
+    max_processes: int | None = None
     cpu_seconds: float | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
+    status: str | None = None
+    """The latest STATUS message, as JSON."""
 
     @property
     def statistics(self) -> Statistics:
-        return Statistics(self.progress, self.errors, self.log_lines, self.max_rss_bytes, self.cpu_seconds)
+        return Statistics(
+            progress=self.progress,
+            errors=self.errors,
+            log_lines=self.log_lines,
+            rss_bytes=self.max_rss_bytes,
+            cpu_seconds=self.cpu_seconds,
+            processes=self.max_processes,
+            read_bytes=self.read_bytes,
+            written_bytes=self.written_bytes,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Protocol, TypeGuard
 
 from silkmill.domain.attempt import AttemptRef
-from silkmill.domain.errors import Incomplete, NotFound, SilkmillError, StaleAttempt
+from silkmill.domain.errors import Incomplete, NotFound, SilkmillError, StaleAttempt, StaleSession
 from silkmill.domain.events import Accept, Exit, Start
 from silkmill.domain.outcome import Facts
 from silkmill.domain.spider import SpiderConfig, render_command, resolve_params
@@ -19,11 +20,12 @@ from silkmill.master.ending import ending, let_go, lost, shows_end
 from silkmill.master.feed import Feed, ItemsGrew, LogGrew
 from silkmill.master.outages import Outages
 from silkmill.master.slots import Slots
+from silkmill.master.statistics import LiveStatistics
 from silkmill.master.tasks import Decide, Tasks
 from silkmill.master.versions import Versions
 from silkmill.master.workers import cancel_order
 from silkmill.ports.clock import Clock
-from silkmill.ports.link import CancelOrder, WorkOrder
+from silkmill.ports.link import CancelOrder, Report, WorkOrder
 from silkmill.ports.store import Store
 
 
@@ -50,10 +52,12 @@ class Collector:
         logs: LogAppender,
         feed: Feed,
         outages: Outages,
+        statistics: LiveStatistics,
         clock: Clock,
     ) -> None:
         self._store, self._tasks, self._versions, self._slots = store, tasks, versions, slots
         self._logs, self._feed, self._outages, self._clock = logs, feed, outages, clock
+        self._statistics = statistics
 
     async def accept(self, session: str, ref: AttemptRef) -> WorkOrder:
         """The offer is taken; nothing may be started before this is answered."""
@@ -127,6 +131,13 @@ class Collector:
         self._feed.publish(ItemsGrew(ref, stored.items_count))
         return stored.items_offset
 
+    async def statistics(self, session: str, reports: Sequence[Report]) -> None:
+        """Kept in memory. Nobody waits for them, so a refusal is not told: other calls of a stale attempt
+        are."""
+        for report in reports:
+            with suppress(StaleAttempt, StaleSession):
+                self._statistics.report(await self._writer(session, report.ref), report)
+
     async def finish(self, session: str, ref: AttemptRef, facts: Facts) -> None:
         """The end. Raises Incomplete while bytes or items are on the way."""
         task = await self._tasks.opened(ref)
@@ -152,6 +163,7 @@ class Collector:
         if was_lost := facts.lost or facts.lost_with_worker:
             await self._change(ref, lose)
         await self._change(ref, end)
+        self._statistics.told_last(ref, facts.status)
 
     async def give_back(self, session: str, ref: AttemptRef, reason: str) -> None:
         """The agent lets go of an attempt that does not run any more; it counts for nothing."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from silkmill.domain.attempt import AttemptRef
+from silkmill.domain.statistics import Live
 from silkmill.domain.task import Task
 
 SUBSCRIBER_HINTS = 4096
@@ -44,11 +45,19 @@ class LimitsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class StatisticsChanged:
+    """What a running attempt told of itself: kept in memory only."""
+
+    task: Task
+    live: Live
+
+
+@dataclass(frozen=True, slots=True)
 class Resync:
     """Hints were dropped: read again what you show."""
 
 
-Hint = TaskChanged | LogGrew | ItemsGrew | LimitsChanged | Resync
+Hint = TaskChanged | LogGrew | ItemsGrew | LimitsChanged | StatisticsChanged | Resync
 
 
 class Subscription:

@@ -11,6 +11,7 @@ from silkmill.domain.attempt import AttemptRef, Positions
 from silkmill.domain.outcome import Facts
 from silkmill.domain.spider import SpiderConfig
 from silkmill.domain.states import Phase
+from silkmill.domain.statistics import Statistics
 from silkmill.domain.version import FileEntry
 
 
@@ -87,6 +88,15 @@ class WorkOrder:
     cancel: CancelOrder | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a running attempt tells of itself now; `status`: its latest STATUS message, as JSON."""
+
+    ref: AttemptRef
+    statistics: Statistics
+    status: str | None = None
+
+
 Command = Offer | CancelOrder
 
 
@@ -123,6 +133,10 @@ class MasterLink(Protocol):
         self, session: str, ref: AttemptRef, offset: int, first_ordinal: int, records: Sequence[bytes]
     ) -> int:
         """Answers with the stored items offset. Raises OffsetMismatch."""
+
+    async def statistics(self, session: str, reports: Sequence[Report]) -> None:
+        """The latest of running attempts, all in one message. Not repeated when it is not answered: the next
+        one says more. Reports of attempts that are not open under this session are dropped."""
 
     async def finish(self, session: str, ref: AttemptRef, facts: Facts) -> None:
         """The end, conditional on both streams being stored as far as `facts` says. Raises Incomplete."""

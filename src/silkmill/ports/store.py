@@ -12,7 +12,7 @@ from silkmill.domain.states import State
 from silkmill.domain.task import Task
 
 Record = TypeVar("Record")
-"""A frozen dataclass of `domain` that is kept by key: Node, Spider, Version, Blob, Group."""
+"""A frozen dataclass of `domain` that is kept by key: Node, Spider, Version, Blob, Group, Series."""
 
 
 @dataclass(frozen=True, slots=True)

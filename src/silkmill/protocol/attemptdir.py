@@ -3,7 +3,7 @@
     spec.json               what to run (written by the agent, read once by the runner)
     log.<offset>            framed log, append-only segments named after their first byte's offset
     items.<offset>          one item a line, the same way
-    status.json             latest STATUS and counters, replaced by rename
+    status.json             latest STATUS, counters, and what the process tree uses, replaced by rename
     outcome.json            how it ended, written last, by rename
     work/                   the spider's working directory
 
@@ -85,14 +85,31 @@ if TYPE_CHECKING:
         log_lines: int
         items_size: int
         items_count: int
-        max_rss_bytes: int | None  # null when no process was started
+        max_rss_bytes: int | None  # of the tree or of the largest process; null when none was started
+        max_processes: int | None  # null when the tree was never looked at
         cpu_seconds: float | None
+        read_bytes: int | None
+        written_bytes: int | None
+
+    class Usage(TypedDict):
+        """A look at the living processes of the tree. Sums over all of them; CPU and I/O of the dead too."""
+
+        rss_bytes: int
+        processes: int
+        cpu_seconds: float
+        read_bytes: int  # from storage
+        written_bytes: int
+        max_rss_bytes: int  # the most that a look has found so far
+        max_processes: int
 
     class Status(TypedDict):
         status: Any  # the payload of the latest STATUS message, null when there was none
         progress: float | None  # the latest that a STATUS message told
         errors: int
         bad_frames: int
+        log_lines: int
+        items: int
+        usage: Usage | None  # null until the first look
         at: str
 
 

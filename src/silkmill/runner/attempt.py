@@ -20,6 +20,7 @@ from silkmill.runner.spool import MEDDLED, RESERVE_BYTES, RETRY_SECONDS, Spool
 from silkmill.runner.status import StatusFile
 from silkmill.runner.stopping import ASK_SECONDS, Stopping
 from silkmill.runner.streams import Streams
+from silkmill.runner.usage import TreeUsage
 
 TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class Attempt:
         self._announce = announce
         self._outcome = blank_outcome()
         self._progress = Progress(self._spool, announce)
-        self._status = StatusFile(directory, self._recorder)
+        self._usage = TreeUsage(tree)
+        self._status = StatusFile(directory, self._recorder, self._usage)
         self._limits = TimeLimits(spec["limits"]["runtime"], spec["limits"]["stall"], clock_now())
         self._stopping = Stopping(spec["limits"]["grace"])
         self._ending = Ending(tree)
@@ -85,6 +87,7 @@ class Attempt:
             self._outcome["spawn_error"] = error.failure
             self._ending.main_process_ended(clock_now())
         else:
+            self._usage.begin(clock_now())
             self._announce_start(self._process)
         self._streams.open()
 
@@ -98,7 +101,8 @@ class Attempt:
     def reaped(self, pid: int, status: int, usage: struct_rusage) -> None:
         assert self._process is not None
         was_alive = not self._process.ended
-        self._process.count(pid, status, usage)
+        self._usage.reaped(usage)
+        self._process.reaped(pid, status)
         if was_alive and self._process.ended:
             self._outcome["ended_at"] = rfc3339(time.time_ns())
             self._ending.main_process_ended(clock_now())
@@ -190,6 +194,7 @@ class Attempt:
         outcome["ended_at"] = outcome["ended_at"] or rfc3339(time.time_ns())
         if self._process:
             self._process.describe(outcome)
+            self._usage.describe(outcome)
         if self._recorder.items_limit_reached and not outcome["cancelled"]:
             outcome["limit"] = outcome["limit"] or "items"
         self._ending.describe(outcome)

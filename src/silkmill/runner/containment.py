@@ -22,6 +22,10 @@ class ProcessTree:
     def pids(self) -> set[int]:
         return set(descendants(os.getpid()))
 
+    def members(self) -> set[int]:
+        """The processes of the spider as they can be found cheaply, for counting what they use."""
+        return self.pids()
+
     def is_gone(self) -> bool:
         """True proves that no process of the spider is left."""
         return childless()
@@ -53,6 +57,9 @@ class CgroupTree(ProcessTree):
 
     def pids(self) -> set[int]:
         return (cgroup.pids_in(self.group) | super().pids()) - {os.getpid()}
+
+    def members(self) -> set[int]:
+        return cgroup.pids_in(self.group) - {os.getpid()}
 
     def is_gone(self) -> bool:
         return childless() and cgroup.pids_in(self.group) <= {os.getpid()}

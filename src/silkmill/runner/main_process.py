@@ -1,4 +1,4 @@
-"""The spider's main process: its pid, the signals we sent it, how it ended, and what its tree used."""
+"""The spider's main process: its pid, the signals we sent it, and how it ended."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from silkmill.protocol.logframe import rfc3339
 
 TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
 if TYPE_CHECKING:
-    from resource import struct_rusage
-
     from silkmill.protocol.attemptdir import Outcome
 
 
@@ -22,8 +20,6 @@ class MainProcess:
         self.ended = False
         self._status = 0
         self._signals_sent: set[int] = set()
-        self._max_rss_bytes = 0
-        self._cpu_seconds = 0.0
 
     @property
     def has_exited(self) -> bool:
@@ -43,10 +39,8 @@ class MainProcess:
     def will_be_killed(self) -> None:
         self._signals_sent.add(signal.SIGKILL)
 
-    def count(self, pid: int, status: int, usage: struct_rusage) -> None:
-        """A process of the tree has been reaped, perhaps the main one."""
-        self._max_rss_bytes = max(self._max_rss_bytes, usage.ru_maxrss * 1024)
-        self._cpu_seconds += usage.ru_utime + usage.ru_stime
+    def reaped(self, pid: int, status: int) -> None:
+        """A process of the tree is dead, perhaps the main one."""
         if pid == self.pid:
             self.ended = True
             self._status = status
@@ -56,8 +50,6 @@ class MainProcess:
         outcome["started"] = True
         outcome["pid"] = self.pid
         outcome["started_at"] = self.started_at
-        outcome["max_rss_bytes"] = self._max_rss_bytes
-        outcome["cpu_seconds"] = round(self._cpu_seconds, 6)
         if not self.ended:
             return
         code = os.waitstatus_to_exitcode(self._status)

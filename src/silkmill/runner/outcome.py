@@ -70,7 +70,10 @@ def blank_outcome() -> Outcome:
         "items_size": 0,
         "items_count": 0,
         "max_rss_bytes": None,
+        "max_processes": None,
         "cpu_seconds": None,
+        "read_bytes": None,
+        "written_bytes": None,
     }
 
 

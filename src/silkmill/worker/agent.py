@@ -23,6 +23,7 @@ from silkmill.worker.held import Ending, HeldAttempt
 from silkmill.worker.identity import boot_id, node_id
 from silkmill.worker.prepare.blobs import BlobCache
 from silkmill.worker.prepare.sdk import sdk_folder
+from silkmill.worker.reporter import LOOK_SECONDS, Reporter
 from silkmill.worker.runners import RunnerPool
 from silkmill.worker.session import Session
 from silkmill.worker.settings import AgentSettings
@@ -54,6 +55,7 @@ class Agent:
         self._group = asyncio.TaskGroup()
         self._node = node_id(_made(data))
         self._place = self._make_place(clock)
+        self._reporter = Reporter(link, self._session, lambda: self.held)
 
     @property
     def node(self) -> str:
@@ -118,6 +120,7 @@ class Agent:
         ticks = (
             self._read_commands(),
             every(HEARTBEAT_SECONDS, self._heartbeat),
+            every(LOOK_SECONDS, self._reporter.tick),
             every(_RECONNECT_SECONDS, self._place.pool.reconnect),
             every(_CLEANING_SECONDS, self._clean),
             every(_CLEANING_SECONDS, self._place.directories.tick, wake=self._place.directories.wake),

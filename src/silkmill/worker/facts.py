@@ -6,14 +6,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from silkmill.domain.outcome import Facts, Fatal, SpawnError
-from silkmill.protocol.attemptdir import read_status
 
 if TYPE_CHECKING:
     from silkmill.protocol.attemptdir import Outcome
 
 
-def facts_of(outcome: Outcome) -> Facts:
-    """outcome.json as a value of the domain."""
+def facts_of(outcome: Outcome, status: str | None) -> Facts:
+    """outcome.json as a value of the domain, with the latest STATUS message."""
     spawn_error, fatal = outcome["spawn_error"], outcome["fatal"]
     return Facts(
         ended_at=datetime.fromisoformat(outcome["ended_at"]),
@@ -41,30 +40,9 @@ def facts_of(outcome: Outcome) -> Facts:
         items_count=outcome["items_count"],
         log_lines=outcome.get("log_lines"),  # the runner may be older than we are
         max_rss_bytes=outcome["max_rss_bytes"],
+        max_processes=outcome.get("max_processes"),
         cpu_seconds=outcome["cpu_seconds"],
+        read_bytes=outcome.get("read_bytes"),
+        written_bytes=outcome.get("written_bytes"),
+        status=status,
     )
-
-
-def last_told(directory: str) -> tuple[float | None, int | None]:
-    """Progress and number of errors as a runner that died last recorded them, half a second before or less.
-
-    The spider of an `open` node can write there too: what has no meaning is not known."""
-    try:
-        status: object = read_status(directory) or {"errors": 0}
-    except (OSError, ValueError, RecursionError):
-        return None, None
-    if not isinstance(status, dict):
-        return None, None
-    return _ratio(status.get("progress")), _count(status.get("errors"))
-
-
-def _ratio(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and _in(value, 1) else None
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and _in(value, 2**53) else None
-
-
-def _in(value: float, most: int) -> bool:
-    return not isinstance(value, bool) and 0 <= value <= most

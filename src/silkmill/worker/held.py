@@ -19,6 +19,7 @@ from silkmill.worker.facts import facts_of
 from silkmill.worker.runner import Runner
 from silkmill.worker.runners import Slot
 from silkmill.worker.streams import Streams
+from silkmill.worker.told import told
 from silkmill.worker.trees import Remains
 from silkmill.worker.workplace import Workplace
 
@@ -116,7 +117,7 @@ class HeldAttempt:
     def outcome(self) -> Facts | None:
         """What the runner recorded, if it came to that."""
         outcome = read_outcome(str(self.directory))
-        return None if outcome is None else facts_of(outcome)
+        return None if outcome is None else facts_of(outcome, told(str(self.directory)).status)
 
     async def answered(self, call: Callable[[str], Awaitable[Answer]]) -> Answer:
         """A call to the master, repeated until answered."""

@@ -20,7 +20,7 @@ from silkmill.protocol.attemptdir import (
 )
 from silkmill.protocol.logframe import system_line
 from silkmill.worker.disk import when_there_is_room
-from silkmill.worker.facts import last_told
+from silkmill.worker.told import told
 from silkmill.worker.trees import Remains, TreeEnd, end_tree
 from silkmill.worker.workplace import Workplace
 
@@ -43,7 +43,7 @@ async def end_lost(ref: AttemptRef, place: Workplace, remains: Remains, *, with_
     end = await end_tree_of(ref, place, remains)
     whose = "its worker" if with_worker else "its runner"
     await when_there_is_room(lambda: _make_whole(directory, f"lost: {whose} died; {_fate(end)}"))
-    progress, errors = last_told(str(directory))
+    last = told(str(directory))
     return Facts(
         ended_at=place.clock.now(),
         started=True,
@@ -53,9 +53,15 @@ async def end_lost(ref: AttemptRef, place: Workplace, remains: Remains, *, with_
         survivors=end.survivors,
         log_size=stream_size(str(directory), "log"),
         items_size=stream_size(str(directory), "items"),
-        progress=progress,
-        errors=errors,
+        progress=last.peaks.progress,
+        errors=last.peaks.errors,
         log_lines=count_log_lines(str(directory)),
+        max_rss_bytes=last.peaks.rss_bytes,
+        max_processes=last.peaks.processes,
+        cpu_seconds=last.peaks.cpu_seconds,
+        read_bytes=last.peaks.read_bytes,
+        written_bytes=last.peaks.written_bytes,
+        status=last.status,
     )
 
 

@@ -228,9 +228,10 @@ class TestFinish:
         await rig.submit()
         ref = await agent.started()
         counted = {"progress": 0.5, "errors": 2, "log_lines": 9, "max_rss_bytes": 4096, "cpu_seconds": 0.25}
+        counted |= {"max_processes": 3, "read_bytes": 10, "written_bytes": 20}
         await agent.finish(ref, **counted, **lost)
         (closed,) = (await rig.task(ref.task_id)).history
-        assert closed.statistics == Statistics(0.5, 2, 9, 4096, 0.25)
+        assert closed.statistics == Statistics(0.5, 2, 9, 4096, 0.25, 3, 10, 20)
         assert closed.error_class == ("system" if lost else None)
 
     async def test_a_finish_of_an_attempt_that_another_end_has_closed_is_stale(

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from helpers import FakeClock
 from silkmill.domain import task as task_module
 from silkmill.domain.attempt import AttemptRef
+from silkmill.domain.series import Series
 from silkmill.master import upkeep as upkeep_module
 from silkmill.master.upkeep import Upkeep
 
@@ -90,6 +91,7 @@ async def test_the_logs_of_attempts_that_drop_out_of_the_history_are_deleted(
     pieces = b"".join(counted_lines(9_000, at_once=50))
     for number in range(1, 5):
         await bench.append_all(pieces, 1700)
+        await bench.store.insert_record(f"{TASK_ID}.{number}", Series(status="{}"))
         await bench.give_back()
         if number == 2:
             await bench.keep_up(NOW)  # one of them is merged, the other one is chunks and a tail
@@ -104,3 +106,5 @@ async def test_the_logs_of_attempts_that_drop_out_of_the_history_are_deleted(
     assert {name.split("/")[2] for name in await bench.bucket.names("logs/")} == {"3", "4"}
     for number in (1, 2):
         assert await bench.store.log_tail(AttemptRef(TASK_ID, number)) == []
+    kept = [stored.key for stored in await bench.store.records(Series)]
+    assert kept == [f"{TASK_ID}.{number}" for number in (3, 4)], "what an attempt used goes with its log"

@@ -6,6 +6,7 @@ import json
 import random
 import re
 from pathlib import Path
+from typing import Any
 
 from tests.engine.server import Server, wait_for
 from tests.faults.board import Profile, Result, Row
@@ -74,7 +75,7 @@ class _Crawl:
     def check_running(self, data: Path) -> None:
         """All is printed, and the only status is the spider's own."""
         file = data / "attempts" / f"{self.task_id}.1" / "status.json"
-        last = wait_for(lambda: file.exists() and json.loads(file.read_text()), "a status")
+        last = wait_for(lambda: _told(file), "a status")
         wait_for(lambda: self.server.task(self.task_id)["items"] == len(self.hostile) + 1, "its items")
         assert last["status"] == STATUS, last
         assert last["errors"] == 0, last
@@ -95,6 +96,12 @@ class _Crawl:
         counted = re.search(rb"(\d+) frames without the nonce in all", system)
         assert counted and int(counted[1]) == expected, f"{expected} were printed: {system!r}"
         return expected
+
+
+def _told(file: Path) -> dict[str, Any] | None:
+    """What the runner recorded, once there is a status in it."""
+    recorded: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return recorded if recorded.get("status") else None
 
 
 ROW = Row(

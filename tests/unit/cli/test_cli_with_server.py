@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -184,7 +185,9 @@ def test_ctrl_c_leaves_a_followed_log(up: Cli, done: str) -> None:
 
 def test_ps_lists_and_filters(up: Cli, done: str) -> None:
     table = up("ps").out.decode()
-    assert table.startswith("ID ")
+    assert table.splitlines()[0].split() == [
+        *("ID", "SPIDER", "STATE", "ITEMS", "PROGRESS", "MEMORY", "RUNTIME", "CREATED")
+    ]
     assert done[-8:] in table
     listed = [json.loads(line) for line in up("ps", "--json", "-n", "3").out.splitlines()]
     assert len(listed) == 3
@@ -201,6 +204,12 @@ def test_show_and_why(up: Cli, done: str) -> None:
     shown = up("show", done).out.decode()
     assert "state:           finished" in shown
     assert "attempt:         1, " in shown
+    for line in (
+        r"time:            waited \S+, ran \S+",
+        r"output:          items 3 \(\S+ a minute\), errors 0, log lines 4, log \d+ B",
+        r"used:            memory .+ MiB, CPU \S+, read .+, written .+",
+    ):
+        assert re.search(f"^{line}$", shown, re.MULTILINE), shown
     assert "has ended finished" in up("why", done).out.decode()
     assert up("why", done, "--json").json["waits_for"] == "nothing"
 

@@ -17,6 +17,7 @@ from silkmill.adapters.http import (
     projects,
     schedules,
     spiders,
+    statistics,
     submissions,
     tasks,
     versions,
@@ -27,7 +28,21 @@ from silkmill.adapters.http.guard import LOOPBACK, Guard
 from silkmill.adapters.http.parts import Parts
 
 PREFIX = "/api/v1"
-NOUNS = (submissions, tasks, logs, items, whys, spiders, versions, blobs, nodes, projects, schedules, events)
+NOUNS = (
+    submissions,
+    tasks,
+    logs,
+    items,
+    statistics,
+    whys,
+    spiders,
+    versions,
+    blobs,
+    nodes,
+    projects,
+    schedules,
+    events,
+)
 
 
 def create_app(parts: Parts, token: str, *, hosts: frozenset[str] = LOOPBACK) -> FastAPI:

@@ -13,7 +13,7 @@ from silkmill.adapters.http.task_view import state_view
 from silkmill.adapters.http.which_attempt import current_number, numbers
 from silkmill.domain.errors import BadInput, NotFound
 from silkmill.domain.task import Task
-from silkmill.master.feed import Hint, LimitsChanged, Resync, Subscription, TaskChanged
+from silkmill.master.feed import Hint, LimitsChanged, Resync, StatisticsChanged, Subscription, TaskChanged
 from silkmill.master.logs.closing import closing_page
 
 PAGE_BYTES = 256 * 1024
@@ -154,6 +154,6 @@ def _concerns(hint: Hint, task_id: str) -> bool:
             return True
         case TaskChanged(task):
             return task.id == task_id
-        case LimitsChanged():
+        case LimitsChanged() | StatisticsChanged():
             return False
     return hint.ref.task_id == task_id

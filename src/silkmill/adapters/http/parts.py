@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from silkmill.master.permits import PermitBook
     from silkmill.master.projects import Projects
     from silkmill.master.schedules import Schedules
+    from silkmill.master.statistics import LiveStatistics
     from silkmill.master.tasks import Tasks
     from silkmill.master.workers import Workers
 
@@ -43,6 +44,7 @@ class Parts:
     projects: Projects
     schedules: Schedules
     cron: Cron
+    statistics: LiveStatistics
 
 
 def parts_of(request: Request) -> Parts:

@@ -16,7 +16,7 @@ from silkmill.adapters.http.answers import answer
 from silkmill.adapters.http.auth import caller_of
 from silkmill.adapters.http.bodies import bad_json, decode
 from silkmill.adapters.http.parts import parts_of
-from silkmill.adapters.http.task_view import task_view
+from silkmill.adapters.http.task_view import full_view
 from silkmill.domain.errors import BadInput
 from silkmill.domain.placement import Placement, checked_placement
 from silkmill.master.submission import Submission
@@ -78,7 +78,7 @@ async def submit(request: Request) -> Response:
         task = await parts.intake.submit(submission)
     else:
         task = await parts.tasks.get(await parts.intake.submit_once(submission, key, body))
-    return answer(task_view(task, parts.clock.now()), 201, {"Location": f"/api/v1/tasks/{task.id}"})
+    return answer(await full_view(parts, task), 201, {"Location": f"/api/v1/tasks/{task.id}"})
 
 
 @router.post("/bulk")

@@ -5,20 +5,26 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from silkmill.domain.attempt import Attempt, ClosedAttempt, Positions
-from silkmill.domain.statistics import Statistics
+import msgspec
+
+from silkmill.adapters.http.parts import Parts
+from silkmill.domain.attempt import Attempt, AttemptRef, ClosedAttempt, Positions
+from silkmill.domain.pace import items_per_minute
+from silkmill.domain.statistics import Live, Statistics
 from silkmill.domain.task import Task
 
-HEAVY = ("attempts", "traceback")
+UNKNOWN = Live()
+HEAVY = ("attempts", "traceback", "status")
 """What a list of tasks leaves out."""
 
 
-def task_view(task: Task, now: datetime) -> dict[str, Any]:
+def task_view(task: Task, now: datetime, live: Live = UNKNOWN, status: str | None = None) -> dict[str, Any]:
     """The fields of docs/http.md, which `show --json` prints. What is not known is null.
 
-    What each attempt has once is of the latest one, so that start, run time and end belong together."""
-    positions, statistics = latest_positions(task), _statistics(task)
-    latest = task.attempt or (task.history[-1] if task.history else None)
+    What each attempt has once is of the latest one, so that start, run time and end belong together.
+    `live`: what its open attempt tells; `status`: the latest STATUS message, as JSON."""
+    positions, statistics = latest_positions(task), _statistics(task, live)
+    latest = _latest(task)
     return {
         "id": task.id,
         "project": task.project,
@@ -40,7 +46,8 @@ def task_view(task: Task, now: datetime) -> dict[str, Any]:
         "retry_of": task.retry_of,
         "next_attempt_at": task.next_attempt_at,
         "progress": statistics.progress,
-        "stats": _stats(task, latest, positions, statistics, now),
+        "status": None if status is None else msgspec.Raw(status),
+        "stats": stats_view(task, now, live),
         "items": positions.items_count,
         "log_bytes": positions.log_offset,
         "created_at": task.created_at,
@@ -52,8 +59,17 @@ def task_view(task: Task, now: datetime) -> dict[str, Any]:
     }
 
 
-def summary(task: Task, now: datetime) -> dict[str, Any]:
-    return {name: value for name, value in task_view(task, now).items() if name not in HEAVY}
+async def full_view(parts: Parts, task: Task) -> dict[str, Any]:
+    """The task with all that is known of it now. Raises Unavailable."""
+    latest = _latest(task)
+    status: str | None = None
+    if latest is not None and latest.started_at is not None:
+        status = (await parts.statistics.series(AttemptRef(task.id, latest.number))).status
+    return task_view(task, parts.clock.now(), parts.statistics.of(task), status)
+
+
+def summary(task: Task, now: datetime, live: Live) -> dict[str, Any]:
+    return {name: value for name, value in task_view(task, now, live).items() if name not in HEAVY}
 
 
 def state_view(task: Task) -> dict[str, Any]:
@@ -66,6 +82,28 @@ def state_view(task: Task) -> dict[str, Any]:
         "attempt": task.attempt.number if task.attempt else None,
         "reason": task.reason,
         "next_attempt_at": task.next_attempt_at,
+    }
+
+
+def stats_view(task: Task, now: datetime, live: Live = UNKNOWN) -> dict[str, Any]:
+    """The numbers of the latest attempt: an open one's are of now, an ended one's lie in its record."""
+    latest, positions, statistics = _latest(task), latest_positions(task), _statistics(task, live)
+    started_at = latest.started_at if latest else None
+    end = getattr(latest, "finished_at", now)
+    per_minute = started_at and items_per_minute(positions.items_count, started_at, end, live.counts)
+    return {
+        "wait_ms": _milliseconds(task.created_at, task.started_at or task.finished_at or now),
+        "runtime_ms": _milliseconds(started_at, end) if started_at else None,
+        "items": positions.items_count,
+        "items_per_minute": per_minute,
+        "errors": statistics.errors,
+        "log_lines": statistics.log_lines,
+        "log_bytes": positions.log_offset,
+        "rss_bytes": statistics.rss_bytes,
+        "cpu_seconds": statistics.cpu_seconds,
+        "processes": statistics.processes,
+        "read_bytes": statistics.read_bytes,
+        "written_bytes": statistics.written_bytes,
     }
 
 
@@ -117,37 +155,15 @@ def _open(attempt: Attempt, positions: Positions) -> dict[str, Any]:
     }
 
 
-def _stats(
-    task: Task,
-    latest: Attempt | ClosedAttempt | None,
-    positions: Positions,
-    statistics: Statistics,
-    now: datetime,
-) -> dict[str, Any]:
-    runtime = _runtime_ms(latest, now)
-    return {
-        "wait_ms": _milliseconds(task.created_at, task.started_at or task.finished_at or now),
-        "runtime_ms": runtime,
-        "items": positions.items_count,
-        "items_per_minute": round(positions.items_count * 60_000 / runtime, 1) if runtime else None,
-        "errors": statistics.errors,
-        "log_lines": statistics.log_lines,
-        "log_bytes": positions.log_offset,
-        "rss_bytes": statistics.rss_bytes,
-        "cpu_seconds": statistics.cpu_seconds,
-    }
+def _statistics(task: Task, live: Live) -> Statistics:
+    """Of the last attempt, as they were recorded at its end, or are told of an open one."""
+    if task.attempt is not None:
+        return live.statistics
+    return task.history[-1].statistics if task.history else Statistics()
 
 
-def _statistics(task: Task) -> Statistics:
-    """Of the last attempt, once it has ended; those of an open one are not recorded yet."""
-    ended = task.attempt is None and task.history
-    return task.history[-1].statistics if ended else Statistics()
-
-
-def _runtime_ms(latest: Attempt | ClosedAttempt | None, now: datetime) -> int | None:
-    if latest is None or latest.started_at is None:
-        return None
-    return _milliseconds(latest.started_at, getattr(latest, "finished_at", now))
+def _latest(task: Task) -> Attempt | ClosedAttempt | None:
+    return task.attempt or (task.history[-1] if task.history else None)
 
 
 def _milliseconds(start: datetime, end: datetime) -> int:

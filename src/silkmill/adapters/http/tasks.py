@@ -14,7 +14,7 @@ from silkmill.adapters.http.answers import answer
 from silkmill.adapters.http.bodies import read_body
 from silkmill.adapters.http.parts import parts_of
 from silkmill.adapters.http.problems import Refusal
-from silkmill.adapters.http.task_view import summary, task_view
+from silkmill.adapters.http.task_view import full_view, summary
 from silkmill.domain.states import State
 from silkmill.domain.task import Task
 from silkmill.master.submission import Submission
@@ -45,13 +45,14 @@ async def page(
     found = await parts.store.tasks(where, limit=limit, before=cursor)
     now = parts.clock.now()
     following = found[-1].id if len(found) == limit else None
-    return answer({"tasks": [summary(task, now) for task in found], "next": following})
+    shown = [summary(task, now, parts.statistics.of(task)) for task in found]
+    return answer({"tasks": shown, "next": following})
 
 
 @router.get("/{task_id}")
 async def one(task_id: str, request: Request) -> Response:
     parts = parts_of(request)
-    return answer(task_view(await parts.tasks.find(task_id), parts.clock.now()))
+    return answer(await full_view(parts, await parts.tasks.find(task_id)))
 
 
 @router.post("/{task_id}/cancel")
@@ -61,7 +62,7 @@ async def cancel(task_id: str, request: Request) -> Response:
     force = (await read_body(request, CancelBody)).force
     task = await parts.tasks.find(task_id)
     task = await parts.cancel.request(task.id, force=force)
-    return answer(task_view(task, parts.clock.now()), 200 if task.state.final else 202)
+    return answer(await full_view(parts, task), 200 if task.state.final else 202)
 
 
 @router.post("/{task_id}/retry")
@@ -74,7 +75,7 @@ async def retry(task_id: str, request: Request) -> Response:
             409, f"task {task.id} is still {task.state}", field="id", remedy="wait for its end, or cancel it"
         )
     repeated = await parts.intake.submit(_again(task))
-    return answer(task_view(repeated, parts.clock.now()), 201, {"Location": f"/api/v1/tasks/{repeated.id}"})
+    return answer(await full_view(parts, repeated), 201, {"Location": f"/api/v1/tasks/{repeated.id}"})
 
 
 def _again(task: Task) -> Submission:

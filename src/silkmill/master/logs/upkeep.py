@@ -20,6 +20,7 @@ from silkmill.master.logs.chunks import log_folder
 from silkmill.master.logs.encoder import encode
 from silkmill.master.logs.layout import Log, LogDamaged
 from silkmill.master.logs.merged import BLOCK_BYTES
+from silkmill.master.statistics import delete_series
 from silkmill.ports.bucket import Bucket
 from silkmill.ports.store import Store
 
@@ -80,9 +81,10 @@ class LogUpkeep:
         await self._change(task.id, partial(_with, ref, chunks_deleted=True))
 
     async def _delete(self, ref: AttemptRef) -> None:
-        """All of a log that nobody can ask for any more."""
+        """All of a log that nobody can ask for any more, and the statistics that go with it."""
         await self._bucket.delete(await self._bucket.names(log_folder(ref)))
         await self._store.delete_log_tail(ref, before=ALL_RECORDS)
+        await delete_series(self._store, ref)
         await self._change(ref.task_id, partial(_without_dropped, ref.number))
 
 

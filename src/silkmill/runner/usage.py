@@ -1,0 +1,94 @@
+"""What a spider's process tree uses: the living are looked at once a second, the dead told it when reaped."""
+
+from __future__ import annotations
+
+from silkmill.runner.clock import NEVER
+from silkmill.runner.clock import now as clock_now
+from silkmill.runner.processes import usage_of
+
+TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
+if TYPE_CHECKING:
+    from resource import struct_rusage
+
+    from silkmill.protocol.attemptdir import Outcome, Usage
+    from silkmill.runner.containment import ProcessTree
+
+_FIRST_SECONDS = 0.5  # a task that is over by then pays nothing
+_PERIOD_SECONDS = 1.0
+_SHARE = 50  # a look may take a fiftieth of the time: where /proc is long, looks are rare
+_BLOCK_BYTES = 512  # of getrusage(2)
+
+
+class TreeUsage:
+    """Told of each process that was reaped; `look_if_due` adds those that live.
+
+    A cgroup only says who belongs to the tree: its own counters tell of the runner, of the tasks before this
+    one and of the page cache too."""
+
+    def __init__(self, tree: ProcessTree) -> None:
+        self.due_at = NEVER
+        self.latest: Usage | None = None
+        self._tree = tree
+        self._dead_cpu_seconds = 0.0
+        self._dead_read_bytes = 0
+        self._dead_written_bytes = 0
+        self._max_rss_bytes = 0
+
+    def begin(self, now: float) -> None:
+        """The spider has started."""
+        self.due_at = now + _FIRST_SECONDS
+
+    def reaped(self, usage: struct_rusage) -> None:
+        """A process of the tree is dead; `usage` counts the children it had waited for."""
+        self._max_rss_bytes = max(self._max_rss_bytes, usage.ru_maxrss * 1024)
+        self._dead_cpu_seconds += usage.ru_utime + usage.ru_stime
+        self._dead_read_bytes += usage.ru_inblock * _BLOCK_BYTES
+        self._dead_written_bytes += usage.ru_oublock * _BLOCK_BYTES
+
+    def look_if_due(self, now: float) -> bool:
+        """Whether `latest` is new."""
+        if now < self.due_at:
+            return False
+        self.latest = self._look()
+        took = clock_now() - now
+        self.due_at = now + max(_PERIOD_SECONDS, _SHARE * took)
+        return True
+
+    def describe(self, outcome: Outcome) -> None:
+        """Write what is known into the outcome. A tree that lived long enough was looked at as a whole."""
+        latest = self.latest
+        outcome["max_rss_bytes"] = max(self._max_rss_bytes, latest["max_rss_bytes"] if latest else 0)
+        outcome["max_processes"] = latest["max_processes"] if latest else None
+        cpu, read, written = self._sums(0.0, 0, 0)
+        outcome["cpu_seconds"], outcome["read_bytes"], outcome["written_bytes"] = cpu, read, written
+
+    def _look(self) -> Usage:
+        # Parents first, as a rule: a child that is waited for between two of these reads counts at most once.
+        living = [used for pid in sorted(self._tree.members()) if (used := usage_of(pid))]
+        rss = sum(used.rss_bytes for used in living)
+        processes = sum(used.lives for used in living)
+        cpu, read, written = self._sums(
+            sum(used.cpu_seconds for used in living),
+            sum(used.read_bytes for used in living),
+            sum(used.written_bytes for used in living),
+        )
+        return {
+            "rss_bytes": rss,
+            "processes": processes,
+            "cpu_seconds": cpu,
+            "read_bytes": read,
+            "written_bytes": written,
+            "max_rss_bytes": max(rss, self.latest["max_rss_bytes"] if self.latest else 0),
+            "max_processes": max(processes, self.latest["max_processes"] if self.latest else 0),
+        }
+
+    def _sums(self, cpu_seconds: float, read_bytes: int, written_bytes: int) -> tuple[float, int, int]:
+        """The living and the dead together. Never less than before: between death and reaping a process is
+        neither, and one whose parent does not wait for it is never reaped."""
+        cpu = round(self._dead_cpu_seconds + cpu_seconds, 6)
+        read, written = self._dead_read_bytes + read_bytes, self._dead_written_bytes + written_bytes
+        if self.latest:
+            cpu = max(cpu, self.latest["cpu_seconds"])
+            read = max(read, self.latest["read_bytes"])
+            written = max(written, self.latest["written_bytes"])
+        return cpu, read, written

@@ -1,0 +1,170 @@
+"""What the process tree of a spider uses is seen while it runs, and the most of it is known at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+import pytest
+from runner_driver import Attempt, RunnerDriver, wait_until
+
+from silkmill.runner.usage import TreeUsage
+
+MIB = 1 << 20
+SLEEP = ["sleep", "60"]
+# 50 MiB in all, spread over the main process, a child, and a daemon that has left the tree.
+SPREAD = """
+import os, time
+block = bytearray(os.urandom(1 << 20) * 10)
+if os.fork() == 0:
+    block = bytearray(os.urandom(1 << 20) * 20)
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            block = bytearray(os.urandom(1 << 20) * 20)
+            time.sleep(60)
+        os._exit(0)
+    os.wait()
+    time.sleep(60)
+time.sleep(60)
+"""
+BURNS = """
+import os, sys, time
+def burn(seconds):
+    while time.process_time() < seconds: pass
+for _ in range(2):
+    if os.fork() == 0:
+        burn(0.3)
+        os._exit(0)
+os.wait()
+os.wait()
+burn(0.2)
+with open("block", "wb") as file:
+    file.write(os.urandom(3 << 20))
+    os.fsync(file.fileno())
+print("done", flush=True)
+sys.stdin.read()
+"""
+
+
+def usage(attempt: Attempt) -> dict[str, Any]:
+    """The latest look; nothing before the first."""
+    try:
+        found = json.loads((attempt.directory / "status.json").read_text())["usage"]
+    except FileNotFoundError:
+        return {}
+    return dict(found or {})
+
+
+def end(runner: RunnerDriver, attempt: Attempt) -> dict[str, Any]:
+    runner.send(op="cancel", force=True)
+    runner.wait_event("done")
+    return dict(attempt.outcome())
+
+
+def test_the_whole_tree_counts_and_nothing_else(any_runner: RunnerDriver) -> None:
+    attempt = any_runner.begin([sys.executable, "-c", SPREAD])
+    wait_until(lambda: usage(attempt).get("rss_bytes", 0) > 50 * MIB, "50 MiB in use")
+    used = wait_until(lambda: usage(attempt).get("processes") == 3 and usage(attempt), "three processes")
+    assert used["rss_bytes"] < 150 * MIB
+    assert used["max_rss_bytes"] >= used["rss_bytes"] and used["max_processes"] >= 3
+    outcome = end(any_runner, attempt)
+    # more than the largest process, which is all that the kernel tells of the dead
+    assert 50 * MIB < used["max_rss_bytes"] <= outcome["max_rss_bytes"]
+    assert outcome["max_processes"] >= 3
+
+
+def test_dead_children_stay_counted(any_runner: RunnerDriver) -> None:
+    attempt = any_runner.begin([sys.executable, "-c", BURNS])
+    used = wait_until(
+        lambda: usage(attempt).get("cpu_seconds", 0) >= 0.7 and usage(attempt), "the time of all three"
+    )
+    used = wait_until(lambda: usage(attempt).get("written_bytes", 0) >= 3 * MIB and usage(attempt), "3 MiB")
+    outcome = end(any_runner, attempt)
+    assert used["cpu_seconds"] <= outcome["cpu_seconds"] < 5
+    assert used["written_bytes"] <= outcome["written_bytes"] < 20 * MIB
+    assert outcome["read_bytes"] >= used["read_bytes"]
+
+
+def test_neither_the_runner_nor_a_task_before_counts(any_runner: RunnerDriver) -> None:
+    source = "import time\nb = b'x' * (60 << 20)\nwhile time.process_time() < 1: pass"
+    assert any_runner.python(source).outcome()["cpu_seconds"] >= 1  # type: ignore[operator]
+    attempt = any_runner.begin(SLEEP)
+    used = wait_until(lambda: usage(attempt), "a look")
+    assert (used["processes"], used["max_processes"]) == (1, 1)
+    assert used["rss_bytes"] < 8 * MIB
+    assert used["cpu_seconds"] < 0.2
+    end(any_runner, attempt)
+
+
+def test_a_short_task_is_not_looked_at(any_runner: RunnerDriver) -> None:
+    attempt = any_runner.run(["true"])
+    assert not (attempt.directory / "status.json").exists()
+    outcome = attempt.outcome()
+    assert (outcome["max_processes"], outcome["max_rss_bytes"] is None) == (None, False)
+    assert (outcome["read_bytes"], outcome["written_bytes"]) != (None, None)
+
+
+def test_a_command_that_cannot_start_used_nothing(runner: RunnerDriver) -> None:
+    outcome = runner.run(["/does/not/exist"]).outcome()
+    told = [outcome[name] for name in ("max_rss_bytes", "max_processes", "cpu_seconds", "read_bytes")]  # type: ignore[literal-required]
+    assert told == [None] * 4
+
+
+def test_what_a_spider_gives_is_told_with_what_it_uses(runner: RunnerDriver) -> None:
+    source = """
+import time
+for n in range(60):
+    print('{"type":"INSERT_DATA","payload":{"n":%d}}' % n); print("line"); time.sleep(0.05)
+"""
+    attempt = runner.begin([sys.executable, "-c", source])
+
+    def given() -> tuple[int, int]:
+        try:
+            told = json.loads((attempt.directory / "status.json").read_text())
+        except FileNotFoundError:
+            return 0, 0
+        return told["items"], told["log_lines"]
+
+    first = wait_until(lambda: given() != (0, 0) and given(), "a count")
+    wait_until(lambda: given() > first, "a greater one")
+    assert end(runner, attempt)["items_count"] >= given()[0] > 0
+
+
+class _Tree:
+    """Finds its processes in so many seconds of a clock of its own."""
+
+    def __init__(self, clock: list[float], seconds: float) -> None:
+        self._clock, self._seconds = clock, seconds
+
+    def members(self) -> set[int]:
+        self._clock[0] += self._seconds
+        return {os.getpid()}
+
+
+def test_looks_that_take_long_are_rare(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+
+    def now() -> float:
+        return clock[0]
+
+    monkeypatch.setattr("silkmill.runner.usage.clock_now", now)
+    for seconds, pause in ((0.001, 1.0), (0.1, 5.0)):
+        tree = TreeUsage(_Tree(clock, seconds))  # type: ignore[arg-type]
+        begun = now()
+        tree.begin(begun)
+        assert not tree.look_if_due(begun + 0.4)
+        clock[0] = begun + 0.5
+        assert tree.look_if_due(now())
+        assert tree.due_at == pytest.approx(begun + 0.5 + pause)
+        assert tree.latest is not None and tree.latest["processes"] == 1
+
+
+def test_a_process_that_is_gone_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = TreeUsage(_Tree([0.0], 0.0))  # type: ignore[arg-type]
+    monkeypatch.setattr(_Tree, "members", lambda self: {2**22 + 1})
+    tree.begin(0.0)
+    assert tree.look_if_due(10.0)
+    assert tree.latest is not None and tree.latest["processes"] == tree.latest["rss_bytes"] == 0
