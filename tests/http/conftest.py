@@ -32,6 +32,7 @@ def app_of(rig: Rig) -> FastAPI:
         dispatcher=rig.dispatcher,
         permits=rig.permits,
         projects=rig.projects,
+        preparations=rig.preparations,
     )
     return create_app(parts, TOKEN)
 

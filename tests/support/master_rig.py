@@ -27,6 +27,7 @@ from silkmill.master.logs.writer import LogWriter
 from silkmill.master.outages import Outages
 from silkmill.master.permits import PermitBook
 from silkmill.master.projects import Projects
+from silkmill.master.preparations import Preparations
 from silkmill.master.recovery import Recovery
 from silkmill.master.submission import Submission
 from silkmill.master.tasks import Tasks
@@ -75,6 +76,7 @@ class Rig:
         self.versions = Versions(store)
         self.outages = Outages(self.clock)
         self.deploy = Deploy(store, self.bucket, self.versions, self.feed, self.outages, self.clock)
+        self.preparations = Preparations(self.clock)
         self.workers = Workers(store, self.tasks, self.feed, self.clock)
         self.projects = Projects(store, self.feed)
         self.permits = PermitBook(self.versions, self.projects)
@@ -91,6 +93,7 @@ class Rig:
             logs=self.logs,
             feed=self.feed,
             outages=self.outages,
+            preparations=self.preparations,
             clock=self.clock,
         )
         self.cancel = Canceller(self.tasks, self.workers, self.clock)
@@ -101,6 +104,7 @@ class Rig:
             versions=self.versions,
             groups=self.intake.groups,
             outages=self.outages,
+            preparations=self.preparations,
             clock=self.clock,
         )
         self.link = LocalLink(self.workers, self.collector, self.deploy)

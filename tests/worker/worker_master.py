@@ -42,6 +42,7 @@ class Stored:
     cancel: CancelOrder | None = None
     facts: Facts | None = None
     given_back: str | None = None
+    preparing: list[tuple[str, bool]] = field(default_factory=list)
     closed: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -157,6 +158,10 @@ class FakeMaster:
     async def refuse(self, session: str, ref: AttemptRef, reason: str) -> None:
         self._enter_attempt("refuse", session, ref)
         self.refused.append((ref, reason))
+
+    async def preparing(self, session: str, ref: AttemptRef, doing: str, *, away: bool) -> None:
+        self._enter_attempt("preparing", session, ref)
+        self.attempts[ref].preparing.append((doing, away))
 
     async def start(self, session: str, ref: AttemptRef, pid: int, at: datetime) -> CancelOrder | None:
         stored = self._enter_attempt("start", session, ref)

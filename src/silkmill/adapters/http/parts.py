@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from silkmill.master.logs import LogReader
     from silkmill.master.permits import PermitBook
     from silkmill.master.projects import Projects
+    from silkmill.master.preparations import Preparations
     from silkmill.master.tasks import Tasks
     from silkmill.master.workers import Workers
 
@@ -39,6 +40,7 @@ class Parts:
     dispatcher: Dispatcher
     permits: PermitBook
     projects: Projects
+    preparations: Preparations
 
 
 def parts_of(request: Request) -> Parts:
