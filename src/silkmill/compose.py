@@ -30,6 +30,7 @@ from silkmill.master.logs import LogReader, LogUpkeep, LogWriter
 from silkmill.master.outages import Outages
 from silkmill.master.permits import PermitBook
 from silkmill.master.projects import Projects
+from silkmill.master.preparations import Preparations
 from silkmill.master.recovery import Recovery
 from silkmill.master.tasks import Tasks
 from silkmill.master.upkeep import Upkeep
@@ -62,7 +63,7 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
     """`admission`: everything, if none is given."""
     admission = admission or Everything(store)
     feed = Feed()
-    outages = Outages(clock)
+    outages, preparations = Outages(clock), Preparations(clock)
     tasks, versions = Tasks(store, feed), Versions(store)
     workers = Workers(store, tasks, feed, clock)
     projects = Projects(store, feed)
@@ -71,7 +72,7 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
     intake = Intake(store, bucket, tasks, versions, dispatcher, admission, clock)
     deploy = Deploy(store, bucket, versions, feed, outages, clock)
     writer = LogWriter(store, bucket, tasks.change)
-    collector = Collector(store, tasks, versions, workers.slots, writer, feed, outages, clock)
+    collector = Collector(store, tasks, versions, workers.slots, writer, feed, outages, preparations, clock)
     return Master(
         parts=Parts(
             store=store,
@@ -86,9 +87,10 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
             dispatcher=dispatcher,
             permits=permits,
             projects=projects,
+            preparations=preparations,
         ),
         link=LocalLink(workers, collector, deploy),
-        recovery=Recovery(store, tasks, workers, versions, intake.groups, outages, clock),
+        recovery=Recovery(store, tasks, workers, versions, intake.groups, outages, preparations, clock),
         upkeep=Upkeep(store, LogUpkeep(store, bucket, tasks.change), clock),
     )
 
@@ -196,6 +198,8 @@ def _agent_settings(settings: Settings) -> AgentSettings:
         containment=settings.containment,
         spool_bytes=settings.spool,
         cache_bytes=settings.cache,
+        environments_bytes=settings.environments,
+        environments_seconds=settings.environments_age,
         embedded=True,
         drain_seconds=settings.drain_timeout,
     )

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.packages import Index, make_wheel
 from worker_driver import WorkerDriver, processes_of
 from worker_master import FakeMaster
 
@@ -46,6 +47,18 @@ def data(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(socket_folder(data))
     for group in Path("/sys/fs/cgroup").glob(f"**/silkmill-{digest_of(data)}"):
         _remove_group(group)
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
+    """Where the builds of this process find the wheel `tinydep`, and nothing else."""
+    index = Index(tmp_path / "index")
+    make_wheel(index.wheels, "tinydep")
+    for name in [name for name in os.environ if name.startswith(("UV_", "PIP_"))]:
+        monkeypatch.delenv(name)
+    for name, value in index.variables.items():
+        monkeypatch.setenv(name, value)
+    return index
 
 
 @pytest.fixture(params=["auto", "walk"])
