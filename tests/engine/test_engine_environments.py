@@ -29,6 +29,8 @@ def server(request: pytest.FixtureRequest, tmp_path: Path, index: Index) -> Iter
         (folder / "requirements.txt").write_text("tinydep\n")
         running.deploy(folder)
         yield running
+    for pid in builders(running):  # of a test that has failed
+        os.kill(pid, signal.SIGKILL)
 
 
 def builders(server: Server) -> list[int]:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -236,10 +237,11 @@ async def test_an_index_that_is_away_is_waited_for(
     monkeypatch.setattr("silkmill.worker.environments.build._FIRST_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr("silkmill.worker.environments.build._LONGEST_PAUSE_SECONDS", 0.05)
     async with WorkerDriver(master, data):
-        limits = Limits(prepare_seconds=3.0)
+        began, limits = time.monotonic(), Limits(prepare_seconds=4.0)
         stored = master.offer(["true"], files=requirements(master, "elsewhere\n"), limits=limits)
         away = "the package index is away"
         await wait_until(lambda: sum(away in said for said, _ in stored.preparing) > 2, "some tries", 30)
+        await wait_until(lambda: time.monotonic() > began + 5.0, "longer than the limit")
         assert [is_away for _, is_away in stored.preparing[:3]] == [False, True, False]
         make_wheel(index.wheels, "elsewhere")
         monkeypatch.setenv("UV_OFFLINE", "1")
