@@ -29,8 +29,8 @@ from silkmill.master.intake import Intake
 from silkmill.master.logs import LogReader, LogUpkeep, LogWriter
 from silkmill.master.outages import Outages
 from silkmill.master.permits import PermitBook
-from silkmill.master.projects import Projects
 from silkmill.master.preparations import Preparations
+from silkmill.master.projects import Projects
 from silkmill.master.recovery import Recovery
 from silkmill.master.tasks import Tasks
 from silkmill.master.upkeep import Upkeep

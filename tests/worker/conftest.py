@@ -45,8 +45,8 @@ def data(tmp_path: Path) -> Iterator[Path]:
         if runner is not None and Path(f"/proc/{runner.pid}").exists():
             os.kill(runner.pid, signal.SIGKILL)
     shutil.rmtree(socket_folder(data))
-    for group in Path("/sys/fs/cgroup").glob(f"**/silkmill-{digest_of(data)}"):
-        _remove_group(group)
+    for home in cgroup.own_groups():
+        _remove_group(Path(home) / f"silkmill-{digest_of(data)}")
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from silkmill.master.intake import Intake
     from silkmill.master.logs import LogReader
     from silkmill.master.permits import PermitBook
-    from silkmill.master.projects import Projects
     from silkmill.master.preparations import Preparations
+    from silkmill.master.projects import Projects
     from silkmill.master.tasks import Tasks
     from silkmill.master.workers import Workers
 
