@@ -32,6 +32,7 @@ from silkmill.master.intake import Intake
 from silkmill.master.logs import LogReader, LogUpkeep, LogWriter
 from silkmill.master.outages import Outages
 from silkmill.master.permits import PermitBook
+from silkmill.master.preparations import Preparations
 from silkmill.master.projects import Projects
 from silkmill.master.recovery import Recovery
 from silkmill.master.schedules import Schedules
@@ -68,7 +69,7 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
     """`admission`: everything, if none is given."""
     admission = admission or Everything(store)
     feed = Feed()
-    outages = Outages(clock)
+    outages, preparations = Outages(clock), Preparations(clock)
     tasks, versions = Tasks(store, feed), Versions(store)
     workers = Workers(store, tasks, feed, clock)
     projects = Projects(store, feed)
@@ -81,7 +82,9 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
     firings = Firings(store, tasks, versions, canceller, feed, clock)
     writer = LogWriter(store, bucket, tasks.change)
     live = LiveStatistics(store, feed, clock)
-    collector = Collector(store, tasks, versions, workers.slots, writer, feed, outages, live, clock)
+    collector = Collector(
+        store, tasks, versions, workers.slots, writer, feed, outages, live, preparations, clock
+    )
     return Master(
         parts=Parts(
             store=store,
@@ -99,9 +102,10 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
             schedules=schedules,
             cron=Cron(schedules, firings, clock),
             statistics=live,
+            preparations=preparations,
         ),
         link=LocalLink(workers, collector, deploy),
-        recovery=Recovery(store, tasks, workers, versions, intake.groups, outages, clock),
+        recovery=Recovery(store, tasks, workers, versions, intake.groups, outages, preparations, clock),
         upkeep=Upkeep(store, LogUpkeep(store, bucket, tasks.change), clock),
         firings=firings,
     )
@@ -217,6 +221,8 @@ def _agent_settings(settings: Settings) -> AgentSettings:
         containment=settings.containment,
         spool_bytes=settings.spool,
         cache_bytes=settings.cache,
+        environments_bytes=settings.environments,
+        environments_seconds=settings.environments_age,
         embedded=True,
         drain_seconds=settings.drain_timeout,
     )

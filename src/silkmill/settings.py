@@ -41,6 +41,10 @@ class Settings(BaseSettings):
     """Bytes of unshipped log and items of one attempt on disk; above it the spider is slowed."""
     cache: int = Field(10 << 30, ge=1 << 20)
     """Bytes of spider files that are kept for later attempts; those not used for longest go first."""
+    environments: int = Field(20 << 30, ge=0)
+    """Bytes of environments (uv, npm) that are kept; those not used for longest go, never one in use."""
+    environments_age: float = Field(30 * 86400.0, ge=0.0)
+    """Seconds that an environment is kept which no task uses."""
     containment: Literal["auto", "walk"] = "auto"
     """What holds a spider's processes: a cgroup where there is one (auto), or the process tree (walk)."""
 

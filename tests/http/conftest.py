@@ -35,6 +35,7 @@ def app_of(rig: Rig) -> FastAPI:
         schedules=rig.schedules,
         cron=rig.cron,
         statistics=rig.statistics,
+        preparations=rig.preparations,
     )
     return create_app(parts, TOKEN)
 

@@ -201,6 +201,9 @@ class RunnerDriver:
             "stdin": "open",
             "limits": limits | changes.pop("limits", {}),
             "containment": "auto",
+            "environments": [],
+            "log_size": 0,
+            "log_lines": 0,
         }
         attemptdir.write_spec(str(directory), spec | changes)  # type: ignore[arg-type]
         return Attempt(directory)

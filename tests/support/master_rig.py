@@ -28,6 +28,7 @@ from silkmill.master.intake import Intake
 from silkmill.master.logs.writer import LogWriter
 from silkmill.master.outages import Outages
 from silkmill.master.permits import PermitBook
+from silkmill.master.preparations import Preparations
 from silkmill.master.projects import Projects
 from silkmill.master.recovery import Recovery
 from silkmill.master.schedules import Schedules
@@ -86,6 +87,7 @@ class Rig:
         self.deploy = Deploy(
             store, self.bucket, self.versions, self.schedules, self.feed, self.outages, self.clock
         )
+        self.preparations = Preparations(self.clock)
         self.workers = Workers(store, self.tasks, self.feed, self.clock)
         self.projects = Projects(store, self.feed)
         self.permits = PermitBook(self.versions, self.projects)
@@ -104,6 +106,7 @@ class Rig:
             feed=self.feed,
             outages=self.outages,
             statistics=self.statistics,
+            preparations=self.preparations,
             clock=self.clock,
         )
         self.cancel = Canceller(self.tasks, self.workers, self.clock)
@@ -116,6 +119,7 @@ class Rig:
             versions=self.versions,
             groups=self.intake.groups,
             outages=self.outages,
+            preparations=self.preparations,
             clock=self.clock,
         )
         self.link = LocalLink(self.workers, self.collector, self.deploy)

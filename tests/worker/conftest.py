@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.packages import Index, make_wheel
 from worker_driver import WorkerDriver, processes_of
 from worker_master import FakeMaster
 
@@ -44,8 +45,20 @@ def data(tmp_path: Path) -> Iterator[Path]:
         if runner is not None and Path(f"/proc/{runner.pid}").exists():
             os.kill(runner.pid, signal.SIGKILL)
     shutil.rmtree(socket_folder(data))
-    for group in Path("/sys/fs/cgroup").glob(f"**/silkmill-{digest_of(data)}"):
-        _remove_group(group)
+    for home in cgroup.own_groups():
+        _remove_group(Path(home) / f"silkmill-{digest_of(data)}")
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
+    """Where the builds of this process find the wheel `tinydep`, and nothing else."""
+    index = Index(tmp_path / "index")
+    make_wheel(index.wheels, "tinydep")
+    for name in [name for name in os.environ if name.startswith(("UV_", "PIP_"))]:
+        monkeypatch.delenv(name)
+    for name, value in index.variables.items():
+        monkeypatch.setenv(name, value)
+    return index
 
 
 @pytest.fixture(params=["auto", "walk"])

@@ -14,6 +14,8 @@ from worker_driver import WorkerDriver, ended, stdout_of, wait_until
 from worker_master import FakeMaster
 
 from silkmill.protocol.attemptdir import list_segments
+from silkmill.protocol.logframe import parse_frames
+from silkmill.worker.log_head import LIMIT_BYTES, LogHead
 
 
 @pytest.fixture
@@ -42,6 +44,31 @@ async def test_a_preparation_waits_for_room(small_disk: Path, master: FakeMaster
         await ended(stored)
         assert stored.facts is not None and stored.facts.exit_code == 0
         await worker.drain()
+
+
+def test_the_head_of_a_log_is_the_same_in_a_directory_that_is_made_anew(tmp_path: Path) -> None:
+    grown: list[int] = []
+    head = LogHead(tmp_path / "attempt", lambda log, items, count: grown.append(log))
+    head.say("there is no room yet")
+    (tmp_path / "attempt").mkdir()
+    head.say("there is")
+    log = tmp_path / "attempt" / "log.0"
+    written = log.read_bytes()
+    log.write_bytes(written[:30])
+    head.write()
+    assert log.read_bytes() == written and [frame.text for frame in parse_frames(written)] == [
+        b"there is no room yet",
+        b"there is",
+    ]
+    assert grown == [len(written)] * 2 == [head.size] * 2 and head.lines == 2
+
+
+def test_a_head_does_not_grow_for_ever(tmp_path: Path) -> None:
+    head = LogHead(tmp_path, lambda log, items, count: None)
+    for _ in range(200):
+        head.say("x" * 60_000)
+    assert head.size < LIMIT_BYTES + 100_000
+    assert (tmp_path / "log.0").read_bytes().endswith(b"more of this is left out\n")
 
 
 async def test_the_spool_limit_slows_the_spider_and_costs_nothing(data: Path, master: FakeMaster) -> None:

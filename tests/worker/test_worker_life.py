@@ -192,7 +192,14 @@ async def test_many_tasks_leave_nothing_behind(worker: WorkerDriver, master: Fak
     waiting = {path.name for path in worker.data.glob("cache/released/**/*.new")}
     assert not unfinished and waiting <= {"spec.json.new", "outcome.json.new"}
     await worker.drain()
-    assert sorted(p.name for p in worker.data.iterdir()) == ["attempts", "cache", "node", "runners", "sdk"]
+    assert sorted(p.name for p in worker.data.iterdir()) == [
+        "attempts",
+        "cache",
+        "envs",
+        "node",
+        "runners",
+        "sdk",
+    ]
     assert not list(worker.data.glob("runners/*/runner.json")), "the runners have left"
     assert not worker.agent._place.sockets.exists()
     assert not worker.agent._place.cgroup_base or not Path(worker.agent._place.cgroup_base).exists()

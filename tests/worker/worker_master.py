@@ -53,6 +53,7 @@ class Stored:
     reports: list[Report] = field(default_factory=list)
     facts: Facts | None = None
     given_back: str | None = None
+    preparing: list[tuple[str, bool]] = field(default_factory=list)
     closed: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -168,6 +169,10 @@ class FakeMaster:
     async def refuse(self, session: str, ref: AttemptRef, reason: str) -> None:
         self._enter_attempt("refuse", session, ref)
         self.refused.append((ref, reason))
+
+    async def preparing(self, session: str, ref: AttemptRef, doing: str, *, away: bool) -> None:
+        self._enter_attempt("preparing", session, ref)
+        self.attempts[ref].preparing.append((doing, away))
 
     async def start(self, session: str, ref: AttemptRef, pid: int, at: datetime) -> CancelOrder | None:
         stored = self._enter_attempt("start", session, ref)

@@ -42,6 +42,9 @@ class LocalLink:
         await self._collector.refuse(session, ref, reason)
         await faults.point("link.answer")
 
+    async def preparing(self, session: str, ref: AttemptRef, doing: str, *, away: bool) -> None:
+        await self._collector.preparing(session, ref, doing, away=away)
+
     async def start(self, session: str, ref: AttemptRef, pid: int, at: datetime) -> CancelOrder | None:
         cancel = await self._collector.start(session, ref, pid, at)
         await faults.point("link.answer")

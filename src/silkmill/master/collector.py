@@ -19,6 +19,7 @@ from silkmill.domain.version import Version
 from silkmill.master.ending import ending, let_go, lost, shows_end
 from silkmill.master.feed import Feed, ItemsGrew, LogGrew
 from silkmill.master.outages import Outages
+from silkmill.master.preparations import Preparations
 from silkmill.master.slots import Slots
 from silkmill.master.statistics import LiveStatistics
 from silkmill.master.tasks import Decide, Tasks
@@ -53,11 +54,13 @@ class Collector:
         feed: Feed,
         outages: Outages,
         statistics: LiveStatistics,
+        preparations: Preparations,
         clock: Clock,
     ) -> None:
         self._store, self._tasks, self._versions, self._slots = store, tasks, versions, slots
         self._logs, self._feed, self._outages, self._clock = logs, feed, outages, clock
         self._statistics = statistics
+        self._preparations = preparations
 
     async def accept(self, session: str, ref: AttemptRef) -> WorkOrder:
         """The offer is taken; nothing may be started before this is answered."""
@@ -88,6 +91,11 @@ class Collector:
 
         self._slots.refuse(ref, self._clock.boottime())
         await self._change(ref, decide)
+
+    async def preparing(self, session: str, ref: AttemptRef, doing: str, *, away: bool) -> None:
+        """A hint, committed nowhere."""
+        check_writer(await self._tasks.opened(ref), ref, session)
+        self._preparations.told(ref, doing, away=away)
 
     async def start(self, session: str, ref: AttemptRef, pid: int, at: datetime) -> CancelOrder | None:
         """The spider's process runs."""

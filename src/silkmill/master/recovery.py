@@ -15,6 +15,7 @@ from silkmill.domain.task import Task, advance
 from silkmill.master import deadlines
 from silkmill.master.groups import Groups
 from silkmill.master.outages import Outages
+from silkmill.master.preparations import Preparations
 from silkmill.master.tasks import Tasks
 from silkmill.master.versions import Versions
 from silkmill.master.workers import Workers
@@ -55,10 +56,12 @@ class Recovery:
         versions: Versions,
         groups: Groups,
         outages: Outages,
+        preparations: Preparations,
         clock: Clock,
     ) -> None:
         self._store, self._tasks, self._workers = store, tasks, workers
         self._versions, self._groups, self._outages, self._clock = versions, groups, outages, clock
+        self._preparations = preparations
         self._stands, self._orphans = Watch(), Watch()
         self._looked_at = float("-inf")
 
@@ -90,6 +93,7 @@ class Recovery:
         self._looked_at = boottime
         self._stands.keep_only(task.id for task in attempts)
         self._orphans.keep_only(task.id for task in attempts)
+        self._preparations.keep_only(task.ref for task in attempts if task.ref)
         await _all(self._look_at(task, present, boottime) for task in attempts)
 
     def _free_slots_of_closed(self, holding: dict[AttemptRef, str], attempts: list[Task]) -> None:
@@ -126,6 +130,8 @@ class Recovery:
             return deadlines.overdue_orphan(task, task.attempt, orphaned, now)
         stood = min(stood, self._outages.seconds_since())
         if task.attempt.phase is Phase.PREPARING:
+            ref = AttemptRef(task.id, task.attempt.number)
+            stood = min(stood, self._preparations.seconds_since_away(ref))
             return deadlines.overdue_preparation(task, stood, config, now, random.random())
         if task.attempt.phase is Phase.COMPLETING:
             return deadlines.overdue_completing(task, stood)

@@ -22,7 +22,8 @@ class Around:
     """What a task waits among: connected nodes, free slots of those that may run it, pending tasks before it.
 
     `for_others`: the engine is one that does not take this task. `full`: whose limits are reached, its
-    spider's or its project's; `holders`: ids of the tasks that count for the first of them."""
+    spider's or its project's; `holders`: ids of the tasks that count for the first of them. `preparing`: what
+    its node tells of it."""
 
     nodes: tuple[Node, ...] = ()
     free_slots: int = 0
@@ -31,6 +32,7 @@ class Around:
     holders: tuple[str, ...] = ()
     draining: bool = False
     for_others: bool = False
+    preparing: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def why(task: Task, around: Around) -> Why:
         return _pending(task, around)
     if task.state is State.ABNORMAL:
         return _abnormal(task, task.attempt)
-    return _open(task, task.attempt, _name(task.attempt, around))
+    return _open(task, task.attempt, _name(task.attempt, around), around.preparing)
 
 
 def _ended(task: Task) -> str:
@@ -120,7 +122,7 @@ def _abnormal(task: Task, attempt: Attempt) -> Why:
     )
 
 
-def _open(task: Task, attempt: Attempt, node: str) -> Why:
+def _open(task: Task, attempt: Attempt, node: str, preparing: str | None) -> Why:
     if task.cancel_requested and attempt.phase is not Phase.OFFERED:
         how = "at once" if task.cancel_forced else "with its graces"
         return Why("cancel", f"it is being stopped on {node}, {how} ({task.cancel_reason})")
@@ -128,7 +130,8 @@ def _open(task: Task, attempt: Attempt, node: str) -> Why:
         case Phase.OFFERED:
             return Why("accept", f"it is offered to {node}, which has {OFFERED_SECONDS:g} s to take it")
         case Phase.PREPARING:
-            return Why("preparation", f"{node} prepares its files and starts it")
+            told = f": {preparing}" if preparing else " its files and starts it"
+            return Why("preparation", f"{node} prepares{told}")
         case Phase.EXECUTING:
             return Why("spider", f"its spider runs on {node} (attempt {attempt.number}, pid {attempt.pid})")
         case Phase.COMPLETING:

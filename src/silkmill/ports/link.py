@@ -118,6 +118,10 @@ class MasterLink(Protocol):
     async def refuse(self, session: str, ref: AttemptRef, reason: str) -> None:
         """No free slot: the offer is withdrawn at once."""
 
+    async def preparing(self, session: str, ref: AttemptRef, doing: str, *, away: bool) -> None:
+        """A hint: what the preparation does or waits for. `away`: for something outside (a package index);
+        limits.prepare begins anew."""
+
     async def start(self, session: str, ref: AttemptRef, pid: int, at: datetime) -> CancelOrder | None: ...
 
     async def slot_free(self, session: str, ref: AttemptRef) -> None:

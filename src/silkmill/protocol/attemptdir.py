@@ -8,6 +8,7 @@
     work/                   the spider's working directory
 
 A segment is closed when a later one exists. The agent may unlink closed segments that are acknowledged.
+The agent may write the first log segment before a runner has the attempt; the runner goes on in another.
 A directory that is used again begins with an empty `log.0`, `spec.json.new` and `outcome.json.new`.
 """
 
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
         stdin: Literal["open", "null"]
         limits: Limits
         containment: Literal["auto", "walk"]
+        environments: list[str]  # the keys of those that it uses, which stay as long as it does
+        log_size: int  # the head of the log, bytes and lines, which the agent has written
+        log_lines: int
 
     class SpawnFailure(TypedDict):
         errno: int
@@ -147,6 +151,9 @@ _SPEC_SHAPE = {
     "stdin": str,
     "limits": dict,
     "containment": str,
+    "environments": list,
+    "log_size": int,
+    "log_lines": int,
 }
 
 

@@ -48,7 +48,7 @@ class Attempt:
         self._recorder = Recorder(spec)
         self._outcome_file = OutcomeFile(directory)
         self._pipes = self._open_pipes(spec)
-        self._spool = Spool(directory, spec["limits"]["spool"])
+        self._spool = Spool(directory, spec["limits"]["spool"], spec["log_size"])
         self._streams = Streams(self._pipes, self._recorder, self._spool, selector)
         self._spec = spec
         self._tree = tree

@@ -37,7 +37,7 @@ class Recorder:
         self.fatal: FatalError | None = None
         self.items_taken = 0
         self.items_dropped = 0
-        self._other_lines = 0
+        self._other_lines = spec["log_lines"]
 
     @property
     def log_lines(self) -> int:

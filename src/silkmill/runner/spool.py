@@ -26,14 +26,14 @@ RESERVE_BYTES = 8 * 1024 * 1024  # beyond the limit, for the rest of a spider th
 class SegmentWriter:
     """Appends one stream to its segment files. One is closed, and the next made, where a piece ends."""
 
-    def __init__(self, directory: str, stream: Stream, segment_bytes: int) -> None:
+    def __init__(self, directory: str, stream: Stream, segment_bytes: int, size: int = 0) -> None:
         self._directory = directory
         self._stream = stream
         self._segment_bytes = segment_bytes
         self._descriptor = -1
         self._first = 0
         self.paths: list[str] = []
-        self.size = 0  # of the whole stream
+        self.size = size  # of the whole stream
 
     def begin_piece(self) -> None:
         if self._descriptor < 0:
@@ -68,14 +68,15 @@ class SegmentWriter:
 
 
 class Spool:
-    """Two streams and the pieces that wait for them. `limit` is in bytes on disk, 0 for none.
+    """Two streams and the pieces that wait for them. `limit` is in bytes on disk, 0 for none; so much of the
+    log is there already as `log_size` says.
 
     `lost`: the directory cannot take them any more, and nobody will read what is said from then on."""
 
-    def __init__(self, directory: str, limit: int) -> None:
+    def __init__(self, directory: str, limit: int, log_size: int = 0) -> None:
         # Only closed segments can be unlinked, so those of a small spool are smaller than the spool.
         segment_bytes = min(SEGMENT_BYTES, limit // 4) if limit else SEGMENT_BYTES
-        self.log = SegmentWriter(directory, "log", segment_bytes)
+        self.log = SegmentWriter(directory, "log", segment_bytes, log_size)
         self.items = SegmentWriter(directory, "items", segment_bytes)
         self.items_count = 0
         self.lost = False

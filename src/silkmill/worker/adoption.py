@@ -59,6 +59,13 @@ def _found(ref: AttemptRef, place: Workplace, directory: Path, working: tuple[Sl
     spec = read_spec(str(directory))
     if spec["boot_id"] != place.boot_id:
         return _without_runner(ref, place, AttemptOwner.from_another_boot)
+    found = _found_in(ref, place, directory, working)
+    for key in spec["environments"]:
+        found.owner.held.hold_environment(key)
+    return found
+
+
+def _found_in(ref: AttemptRef, place: Workplace, directory: Path, working: tuple[Slot, str] | None) -> Found:
     if working is not None:
         return _with_runner(ref, place, *working)
     if has_begun(directory):

@@ -19,6 +19,7 @@ from silkmill.runtime.loop import Backoff, every
 from silkmill.worker.adoption import Found, find_attempts
 from silkmill.worker.attempts import AttemptOwner
 from silkmill.worker.directories import AttemptDirectories
+from silkmill.worker.environments.environments import Environments
 from silkmill.worker.held import Ending, HeldAttempt
 from silkmill.worker.identity import boot_id, node_id
 from silkmill.worker.prepare.blobs import BlobCache
@@ -96,6 +97,7 @@ class Agent:
 
     async def _serve(self) -> None:
         found = await find_attempts(self._place)
+        await self._place.environments.take_stock()
         self._owners = {each.owner.held.ref: each.owner for each in found}
         self._resume(found, await self._session.begin())
         async with self._background():
@@ -233,6 +235,7 @@ class Agent:
 
     async def _clean(self) -> None:
         await self._place.directories.remove_expired(self._settings.kept_seconds)
+        await self._place.environments.tick()
 
     def _make_place(self, clock: Clock) -> Workplace:
         walk = self._settings.containment == "walk"
@@ -246,6 +249,13 @@ class Agent:
             pool=RunnerPool(_made(self._data / "runners"), sockets, self._settings.max_runners, cgroup_base),
             blobs=BlobCache(self._data / "cache" / "blobs", self._session.blob, self._settings.cache_bytes),
             directories=AttemptDirectories(self._data / "attempts", self._data / "cache" / "released"),
+            environments=Environments(
+                self._data / "envs",
+                self._group.create_task,
+                cgroup_base,
+                limit_bytes=self._settings.environments_bytes,
+                kept_seconds=self._settings.environments_seconds,
+            ),
             sockets=sockets,
             sdk=sdk_folder(self._data),
             boot_id=boot_id(),

@@ -49,6 +49,7 @@ class AttemptOwner:
             await end_defective(self.held, error)
         finally:
             self.held.leave_slot()
+            self.held.leave_environments()
 
     def abandon(self) -> None:
         """The master calls the attempt stale: kill it and say no more about it. Its last steps are let be."""

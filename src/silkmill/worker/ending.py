@@ -158,6 +158,7 @@ class _Log(NamedTuple):
 async def _close_log(held: HeldAttempt, line: str) -> _Log:
     """Write the closing line of an attempt that no runner had."""
     held.directory.mkdir(mode=0o700, exist_ok=True)
+    await when_there_is_room(held.head.write)
     frame = system_line(line, time.time_ns())
     await when_there_is_room(lambda: append_log(str(held.directory), frame))
     return _Log(stream_size(str(held.directory), "log"), count_log_lines(str(held.directory)))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from silkmill.domain.attempt import AttemptRef
-from silkmill.domain.errors import StaleAttempt
 from silkmill.domain.outcome import Facts, Rules
 from silkmill.domain.states import Phase
 from silkmill.ports.link import Held
@@ -16,6 +15,7 @@ from silkmill.protocol.attemptdir import read_outcome
 from silkmill.worker.copies import Copies
 from silkmill.worker.execution import Execution
 from silkmill.worker.facts import facts_of
+from silkmill.worker.log_head import LogHead
 from silkmill.worker.runner import Runner
 from silkmill.worker.runners import Slot
 from silkmill.worker.streams import Streams
@@ -51,11 +51,13 @@ class HeldAttempt:
         self.phase = phase
         self.directory = place.directory_of(ref)
         self.streams = Streams(ref, self.directory, place.link, place.session)
+        self.head = LogHead(self.directory, self.streams.grew)
         self.execution = Execution(str(self.directory), self.streams.grew)
         self.rules = Rules()
         self.copies = Copies()
         self.undoing: asyncio.Timeout | None = None
         self.giving_back: str | None = None
+        self._environments: list[str] = []
         self._cancel_force: bool | None = None
         self._slot = slot
         self._remains: Remains | None = None
@@ -87,6 +89,22 @@ class HeldAttempt:
         slot, self._slot = self._slot, None
         if slot is not None:
             self.place.pool.give(slot)
+
+    def hold_environment(self, key: str) -> None:
+        """It stays while the attempt is here; a repeat changes nothing."""
+        if key not in self._environments:
+            self._environments.append(key)
+            self.place.environments.hold(key)
+
+    def leave_environments(self) -> None:
+        for key in self._environments:
+            self.place.environments.let_go(key)
+        self._environments.clear()
+
+    @property
+    def environments(self) -> Sequence[str]:
+        """The keys of those that it uses."""
+        return self._environments
 
     def cancel(self, *, force: bool) -> None:
         """A repeat is harmless; `force` may come later."""
@@ -128,9 +146,3 @@ class HeldAttempt:
             self.undoing.reschedule(asyncio.get_running_loop().time())
         elif self._slot is not None and self._slot.current is not None:
             self.pass_on_stop(self._slot.current)
-
-
-def stale_of(failures: BaseExceptionGroup[StaleAttempt]) -> StaleAttempt:
-    """The refusal in a group of them."""
-    first = failures.exceptions[0]
-    return stale_of(first) if isinstance(first, BaseExceptionGroup) else first

@@ -32,7 +32,8 @@ def has_begun(directory: Path) -> bool:
     reserved = directory / (OUTCOME_FILE + UNFINISHED)
     if (directory / OUTCOME_FILE).exists() or (reserved.exists() and reserved.stat().st_size > 0):
         return True
-    return any(stream_size(str(directory), stream) > 0 for stream in ("log", "items"))
+    said = stream_size(str(directory), "log") > _head_size(directory)
+    return said or stream_size(str(directory), "items") > 0
 
 
 async def end_lost(ref: AttemptRef, place: Workplace, remains: Remains, *, with_worker: bool) -> Facts:
@@ -82,6 +83,13 @@ def _fate(end: TreeEnd) -> str:
 def _make_whole(directory: Path, closing_line: str) -> None:
     repair_tails(str(directory))
     append_log(str(directory), system_line(closing_line, time.time_ns()))
+
+
+def _head_size(directory: Path) -> int:
+    try:
+        return read_spec(str(directory))["log_size"]
+    except BadSpec:
+        return 0
 
 
 def _nonce(directory: Path) -> str:

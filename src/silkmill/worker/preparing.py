@@ -1,4 +1,4 @@
-"""The step before the start: files and spec, undone at once when the attempt is cancelled."""
+"""The step before the start: files, environments and spec, undone at once when the attempt is cancelled."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import asyncio
 from silkmill.ports.link import WorkOrder
 from silkmill.worker.directories import remove
 from silkmill.worker.disk import is_full, wait_for_room
+from silkmill.worker.equipping import equip
 from silkmill.worker.held import HeldAttempt, Stopped
-from silkmill.worker.prepare.attempt import prepare
+from silkmill.worker.prepare.attempt import bring_files, write_spec_of
 from silkmill.worker.prepare.errors import PreparationFailed
+from silkmill.worker.prepare.spec import Given
 from silkmill.worker.runners import RunnerFailed
 
 
@@ -29,9 +31,12 @@ async def prepare_held(held: HeldAttempt, order: WorkOrder) -> None:
 
 
 async def _try_to_prepare(held: HeldAttempt, order: WorkOrder) -> bool:
-    runner = await held.slot.runner()
     try:
-        held.copies = await prepare(order, held.place, held.directory, runner.process.pid)
+        held.copies = await bring_files(order, held.place, held.directory)
+        held.head.write()
+        environments = await equip(held, order)
+        runner = await held.slot.runner()
+        write_spec_of(order, held.place, held.directory, Given(runner.process.pid, environments, held.head))
     except OSError as error:
         if not is_full(error):
             raise

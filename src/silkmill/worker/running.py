@@ -16,7 +16,7 @@ from silkmill.domain.states import Phase
 from silkmill.ports.link import CancelOrder
 from silkmill.runtime.loop import wait_set
 from silkmill.worker.execution import End, Execution
-from silkmill.worker.held import Ending, GivenBack, HeldAttempt, stale_of
+from silkmill.worker.held import Ending, GivenBack, HeldAttempt
 from silkmill.worker.lost import end_lost, has_begun
 from silkmill.worker.runner import Runner
 from silkmill.worker.runners import RunnerFailed
@@ -68,18 +68,12 @@ async def attend(held: HeldAttempt, *, started_known: bool) -> Ending | None:
     """Follow the execution to its end while what it says is shipped; None when it never began.
 
     `started_known`: the master has been told of the start. Raises StaleAttempt."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            held.streams.ship_in(group)
-            if started_known:
-                held.streams.start()
-            ending = await _follow(held, group, started_known)
-            if not isinstance(ending, Facts):
-                held.streams.stop()
-    except* StaleAttempt as failures:
-        raise stale_of(failures) from None
-    finally:
-        held.streams.stop()
+    async with held.streams.shipping() as group:
+        if started_known:
+            held.streams.start()
+        ending = await _follow(held, group, started_known)
+        if not isinstance(ending, Facts):
+            held.streams.stop()
     return counted(held, ending) if isinstance(ending, Facts) else ending
 
 

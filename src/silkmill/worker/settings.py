@@ -10,7 +10,8 @@ from typing import Literal
 class AgentSettings:
     """`spool_bytes` is per attempt; `embedded` marks the worker inside `silkmill up`.
 
-    `cache_bytes`: how much of the files of versions is kept for later attempts.
+    `cache_bytes`: how much of the files of versions is kept for later attempts. `environments_bytes`,
+    `environments_seconds`: how much of environments, and how long one that nobody uses.
     `drain_seconds`: how long a drain waits before it stops the spiders. `kept_seconds`: how long the
     directory of a failed attempt is kept."""
 
@@ -19,6 +20,8 @@ class AgentSettings:
     containment: Literal["auto", "walk"] = "auto"
     spool_bytes: int = 1 << 30
     cache_bytes: int = 10 << 30
+    environments_bytes: int = 20 << 30
+    environments_seconds: float = 30 * 86400.0
     labels: dict[str, str] = field(default_factory=dict)
     embedded: bool = False
     drain_seconds: float = 600.0

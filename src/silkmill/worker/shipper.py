@@ -37,6 +37,11 @@ class Shipper:
         return self._end is not None and self.batches.offset >= self._end
 
     @property
+    def is_behind(self) -> bool:
+        """Whether something is known to be written and not acknowledged."""
+        return self._size > self.batches.offset
+
+    @property
     def fits_one_batch(self) -> bool:
         """Whether the rest up to the known end is small."""
         return self._end is not None and not self.batches.is_batch(self._end, self._count)

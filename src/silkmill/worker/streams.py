@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from silkmill.domain.attempt import AttemptRef, Positions
+from silkmill.domain.errors import StaleAttempt
 from silkmill.domain.outcome import Facts
 from silkmill.ports.link import MasterLink
 from silkmill.worker.batches import Batch, ItemBatches, LogBatches
@@ -44,6 +47,22 @@ class Streams:
     def ship_in(self, group: asyncio.TaskGroup) -> None:
         """From now on the tasks of `group` ship; they end when everything is acknowledged."""
         self._group = group
+        if any(shipper.is_behind for shipper in self._shippers):
+            self.start()
+
+    @contextlib.asynccontextmanager
+    async def shipping(self) -> AsyncIterator[asyncio.TaskGroup]:
+        """Inside, what is written is shipped, and what the caller gives to the group is done beside it.
+
+        Leaving it waits for what is known to be the end; `stop` before does not. Raises StaleAttempt."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self.ship_in(group)
+                yield group
+        except* StaleAttempt as failures:
+            raise _stale_of(failures) from None
+        finally:
+            self.stop()
 
     def grew(self, log: int, items: int, count: int) -> None:
         """So much has been written in all: bytes, bytes, items."""
@@ -93,3 +112,9 @@ class Streams:
                 session, self._ref, batch.offset, batch.first_ordinal, batch.records
             )
         )
+
+
+def _stale_of(failures: BaseExceptionGroup[StaleAttempt]) -> StaleAttempt:
+    """The refusal in a group of them."""
+    first = failures.exceptions[0]
+    return _stale_of(first) if isinstance(first, BaseExceptionGroup) else first

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from silkmill.worker.children import orphans
 _PATIENCE_SECONDS = 10.0
 _REPEAT_SECONDS = 0.02
 _QUIET_LOOKS = 2  # a process may be born behind the back of one look
+BUILD_VARIABLE = "SILKMILL_BUILD"
+"""In the environment of all that builds an environment: the folder of it, by which it is found again."""
+IsMarked = Callable[[list[bytes]], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,21 @@ class TreeEnd:
 
 def end_tree(ref: AttemptRef, nonce: str, remains: Remains) -> TreeEnd:
     """Kill everything of the attempt until nothing is left. Blocks."""
+    return _end(lambda variables: _names_attempt(variables, ref, nonce), remains)
+
+
+def end_builders(folder: Path) -> bool:
+    """Kill what builds this environment for an agent that died. Blocks; True: nothing is left."""
+    mark = f"{BUILD_VARIABLE}={folder}".encode()
+    return _end(lambda variables: mark in variables, Remains(None, complete=True)).verified
+
+
+def _end(is_marked: IsMarked, remains: Remains) -> TreeEnd:
     group = remains.group
     give_up_at = time.monotonic() + _PATIENCE_SECONDS
     quiet = 0
     while True:
-        left = _kill_once(ref, nonce, group)
+        left = _kill_once(is_marked, group)
         gone = not left and (group is None or cgroup.remove_group(group))
         quiet = quiet + 1 if gone else 0
         if quiet == _QUIET_LOOKS:
@@ -83,32 +97,35 @@ def groups_below(base: str) -> list[str]:
         return [entry.path for entry in entries if entry.is_dir()]
 
 
-def _kill_once(ref: AttemptRef, nonce: str, group: str | None) -> set[int]:
+def _kill_once(is_marked: IsMarked, group: str | None) -> set[int]:
     """One pass; returns whom it found alive."""
-    members = _members(ref, nonce)
+    members = _members(is_marked)
     for pid, since in members.items():
         kill_process(pid, since)
     in_group = cgroup.kill_group(group) if group and Path(group).exists() else set()
     return in_group | members.keys()
 
 
-def _members(ref: AttemptRef, nonce: str) -> dict[int, int]:
-    """The living processes of the attempt, and all orphans, for their runners are dead; with start times."""
+def _members(is_marked: IsMarked) -> dict[int, int]:
+    """The living processes that are marked, and all orphans, for their runners are dead; with start times."""
     found = orphans()
     for name in os.listdir("/proc"):  # noqa: PTH208
-        if name.isdecimal() and (since := start_time(int(name))) and _names_attempt(name, ref, nonce):
+        if name.isdecimal() and (since := start_time(int(name))) and is_marked(_variables_of(name)):
             found[int(name)] = since
             found.update(descendants(int(name)))
     found.pop(os.getpid(), None)
     return found
 
 
-def _names_attempt(pid: str, ref: AttemptRef, nonce: str) -> bool:
+def _variables_of(pid: str) -> list[bytes]:
     """A dead process that nobody has waited for has no environment any more."""
     try:
-        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
-        return False
+        return []
+
+
+def _names_attempt(variables: list[bytes], ref: AttemptRef, nonce: str) -> bool:
     if nonce and f"SILKMILL_IPC_NONCE={nonce}".encode() in variables:
         return True
     task, attempt = f"SILKMILL_TASK_ID={ref.task_id}".encode(), f"SILKMILL_ATTEMPT={ref.number}".encode()

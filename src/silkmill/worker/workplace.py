@@ -11,6 +11,7 @@ from silkmill.domain.attempt import AttemptRef
 from silkmill.ports.clock import Clock
 from silkmill.ports.link import MasterLink
 from silkmill.worker.directories import AttemptDirectories
+from silkmill.worker.environments.environments import Environments
 from silkmill.worker.prepare.blobs import BlobCache
 from silkmill.worker.runners import RunnerPool
 from silkmill.worker.session import Session
@@ -28,6 +29,7 @@ class Workplace:
     pool: RunnerPool
     blobs: BlobCache
     directories: AttemptDirectories
+    environments: Environments
     sockets: Path
     sdk: Path
     boot_id: str

@@ -9,10 +9,12 @@ import pytest
 
 from silkmill.domain import spider_toml as toml
 from silkmill.domain.attempt import AttemptRef
+from silkmill.domain.environment import Kind
 from silkmill.domain.errors import BadInput
 from silkmill.domain.schedule_toml import SCHEDULE_KEYS
 from silkmill.domain.spider import SpiderConfig
 from silkmill.ports.link import WorkOrder
+from silkmill.worker.environments.folder import Environment
 from silkmill.worker.prepare.environment import environment_of
 
 PAGE = (Path(__file__).parents[3] / "docs" / "spider.md").read_text()
@@ -64,11 +66,12 @@ def test_what_comes_later_is_refused(key: str) -> None:
 def test_every_variable_is_documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HOME", "LANG", "TZ", "TMPDIR"):
         monkeypatch.setenv(name, "x")
-    given = environment(tmp_path, "small") | environment(tmp_path, "large" * 50_000)
+    venv = Environment("requirements-0", Kind.REQUIREMENTS, tmp_path)
+    given = environment(tmp_path, "small", venv) | environment(tmp_path, "large" * 50_000)
     assert sorted(rows(r"[A-Z_]+")) == sorted(given)
 
 
-def environment(directory: Path, text: str) -> dict[str, str]:
+def environment(directory: Path, text: str, *environments: Environment) -> dict[str, str]:
     order = WorkOrder(
         ref=AttemptRef("task", 1),
         project="default",
@@ -81,5 +84,11 @@ def environment(directory: Path, text: str) -> dict[str, str]:
         env={},
     )
     return environment_of(
-        order, node="n", nonce="0", runner_pid=1, sdk=directory / "sdk", directory=directory
+        order,
+        node="n",
+        nonce="0",
+        runner_pid=1,
+        sdk=directory / "sdk",
+        directory=directory,
+        environments=environments,
     )

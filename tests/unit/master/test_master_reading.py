@@ -73,7 +73,18 @@ class TestWhy:
             (a_task(), Around((NODE,), 1, 7), "dispatch", "7 tasks are before it"),
             (a_task(), Around((NODE,), 1, 0), "dispatch", "about to be offered"),
             (a_task_in((State.PENDING, Phase.OFFERED)), Around((NODE,)), "accept", "offered to box"),
-            (a_task_in((State.PENDING, Phase.PREPARING)), Around((NODE,)), "preparation", "box prepares"),
+            (
+                a_task_in((State.PENDING, Phase.PREPARING)),
+                Around((NODE,)),
+                "preparation",
+                "box prepares its files",
+            ),
+            (
+                a_task_in((State.PENDING, Phase.PREPARING)),
+                Around((NODE,), preparing="environment x is built"),
+                "preparation",
+                "box prepares: environment x is built",
+            ),
             (
                 a_task_in((State.RUNNING, Phase.EXECUTING)),
                 Around(),

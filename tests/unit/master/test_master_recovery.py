@@ -133,6 +133,21 @@ class TestPreparing:
         assert task.reason == "preparation took longer than limits.prepare (20 s)"
         assert task.history[0].error_class == "system"
 
+    async def test_time_in_which_an_index_is_away_does_not_count(
+        self, rig: Rig, agent: Agent, ref: AttemptRef
+    ) -> None:
+        await watch(rig, 19)
+        await rig.link.preparing(agent.session, ref, "the index is away", away=True)
+        await watch(rig, 15)
+        await rig.link.preparing(agent.session, ref, "is built", away=False)
+        assert rig.preparations.doing(ref) == "is built"
+        await watch(rig, 4)
+        assert (await rig.task(ref.task_id)).row[1] is Phase.PREPARING
+        await watch(rig, 2)
+        assert (await rig.task(ref.task_id)).state is State.CREATED
+        await watch(rig, 1)
+        assert rig.preparations.doing(ref) is None, "what is over is forgotten"
+
     async def test_no_limit_is_no_deadline(self, rig: Rig, agent: Agent) -> None:
         await rig.deploy_spider('name = "news"\ncommand = "x"\n[limits]\nprepare = "0s"\n')
         await rig.submit()

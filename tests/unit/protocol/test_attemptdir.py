@@ -26,6 +26,9 @@ SPEC: Any = {
     "stdin": "null",
     "limits": {"runtime": 0.0, "stall": 1, "grace": 10.0, "items": 0, "spool": 0},
     "containment": "auto",
+    "environments": [],
+    "log_size": 0,
+    "log_lines": 0,
 }
 
 

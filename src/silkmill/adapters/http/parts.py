@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from silkmill.master.intake import Intake
     from silkmill.master.logs import LogReader
     from silkmill.master.permits import PermitBook
+    from silkmill.master.preparations import Preparations
     from silkmill.master.projects import Projects
     from silkmill.master.schedules import Schedules
     from silkmill.master.statistics import LiveStatistics
@@ -45,6 +46,7 @@ class Parts:
     schedules: Schedules
     cron: Cron
     statistics: LiveStatistics
+    preparations: Preparations
 
 
 def parts_of(request: Request) -> Parts:

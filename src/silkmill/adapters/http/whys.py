@@ -50,6 +50,7 @@ async def _around(parts: Parts, task: Task) -> Around:
         earlier=sum(_place(head) < _place(task) and may_place(head) for head in heads),
         draining=parts.dispatcher.draining,
         for_others=not may_place(task),
+        preparing=parts.preparations.doing(task.ref) if task.ref else None,
     )
 
 

@@ -1,14 +1,18 @@
-"""The environment a spider sees: allow-listed from ours, declared by its owner, and told by the engine."""
+"""The variables a spider sees: allow-listed from ours, declared by its owner, and told by the engine."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from silkmill.domain.environment import Kind
 from silkmill.ports.link import WorkOrder
+from silkmill.worker.environments.commands import MODULES
+from silkmill.worker.environments.folder import Environment
 
 PARAMS_IN_ENVIRONMENT = 100 * 1024  # the kernel takes 128 KiB for one variable
 _ALLOWED = ("HOME", "LANG", "TZ", "TMPDIR")
@@ -16,12 +20,19 @@ _DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 def environment_of(
-    order: WorkOrder, *, node: str, nonce: str, runner_pid: int, sdk: Path, directory: Path
+    order: WorkOrder,
+    *,
+    node: str,
+    nonce: str,
+    runner_pid: int,
+    sdk: Path,
+    directory: Path,
+    environments: Sequence[Environment] = (),
 ) -> dict[str, str]:
     """All of it. Parameters that are too large for a variable are written into the attempt's directory.
 
     Raises OSError."""
-    return (
+    variables = (
         _from_agent()
         | {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
         | order.env
@@ -30,6 +41,24 @@ def environment_of(
         | _params(order, directory)
         | {"CRAWLAB_TASK_ID": order.ref.task_id, "CRAWLAB_PARENT_PID": str(runner_pid)}
     )
+    for environment in reversed(environments):
+        variables |= _of_environment(environment, variables["PATH"])
+    return variables
+
+
+def link_modules(environments: Sequence[Environment], directory: Path) -> None:
+    """`node_modules` above the working directory, where `import` and `require` look too. In it, an `npm
+    install` of a spider would change what others use. Raises OSError."""
+    for environment in environments:
+        if environment.kind is Kind.NODE:
+            (directory / MODULES).symlink_to(environment.modules)
+
+
+def _of_environment(environment: Environment, path: str) -> dict[str, str]:
+    variables = {"PATH": f"{environment.bin}:{path}"}
+    if environment.kind is not Kind.NODE:
+        variables["VIRTUAL_ENV"] = str(environment.venv)
+    return variables
 
 
 def _from_agent() -> dict[str, str]:

@@ -21,26 +21,45 @@ class Room:
         self.bytes += size - self._sizes.pop(name, 0)
         self._sizes[name] = size
 
+    def touch(self, name: str) -> None:
+        """What is there was used just now."""
+        self._sizes[name] = self._sizes.pop(name)
+
     @contextmanager
     def holding(self, names: Iterable[str]) -> Iterator[None]:
         """None of them is `surplus` inside, whether it is there already or comes then."""
         held = set(names)
-        self._in_use.update(held)
+        self.hold(held)
         try:
             yield
         finally:
-            self._in_use.subtract(held)
-            for name in held:
-                if not self._in_use[name]:
-                    del self._in_use[name]
+            self.let_go(held)
+
+    def hold(self, names: set[str]) -> None:
+        """The same without an inside: until they are `let_go` as often."""
+        self._in_use.update(names)
+
+    def let_go(self, names: set[str]) -> None:
+        self._in_use.subtract(names)
+        for name in names:
+            if not self._in_use[name]:
+                del self._in_use[name]
+
+    def idle(self) -> list[str]:
+        """What is there and not in use."""
+        return [name for name in self._sizes if name not in self._in_use]
+
+    def forget(self, name: str) -> None:
+        """It is there no more; a repeat changes nothing."""
+        self.bytes -= self._sizes.pop(name, 0)
 
     def surplus(self) -> list[str]:
         """What has to go for the rest to fit; it is forgotten."""
         gone = []
         if self.bytes > self._limit:
-            for name in [name for name in self._sizes if name not in self._in_use]:
+            for name in self.idle():
                 if self.bytes <= self._limit:
                     break
-                self.bytes -= self._sizes.pop(name)
+                self.forget(name)
                 gone.append(name)
         return gone

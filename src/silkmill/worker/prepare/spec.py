@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from silkmill.ports.link import WorkOrder
 from silkmill.protocol.attemptdir import SPEC_VERSION, WORK_DIRECTORY
+from silkmill.worker.environments.folder import Environment
+from silkmill.worker.log_head import LogHead
 from silkmill.worker.settings import AgentSettings
 
 if TYPE_CHECKING:
     from silkmill.protocol.attemptdir import Spec
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was made ready for an attempt: its runner, its environments, the first lines of its log."""
+
+    runner_pid: int
+    environments: tuple[Environment, ...]
+    head: LogHead
+
+
 def spec_of(
     order: WorkOrder,
     settings: AgentSettings,
+    given: Given,
     *,
     env: dict[str, str],
     nonce: str,
@@ -42,4 +55,7 @@ def spec_of(
             "spool": settings.spool_bytes,
         },
         "containment": settings.containment,
+        "environments": [environment.key for environment in given.environments],
+        "log_size": given.head.size,
+        "log_lines": given.head.lines,
     }

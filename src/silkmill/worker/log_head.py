@@ -1,0 +1,57 @@
+"""The head of an attempt's log: the engine's own lines, from before a runner has the attempt."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from silkmill.protocol.attemptdir import segment_path
+from silkmill.protocol.logframe import system_line
+
+LIMIT_BYTES = 4 << 20
+
+
+class LogHead:
+    """It is kept in memory too: when a full disk undoes the preparation, the directory that is made anew gets
+    the same bytes, for some of them may have been shipped. `grew(log, items, count)` hears of new ones."""
+
+    def __init__(self, directory: Path, grew: Callable[[int, int, int], None]) -> None:
+        self._path = segment_path(str(directory), "log", 0)
+        self._grew = grew
+        self._bytes = bytearray()
+        self._full = False
+        self.lines = 0
+
+    @property
+    def size(self) -> int:
+        return len(self._bytes)
+
+    def say(self, text: str) -> None:
+        """Add a line; what the disk does not take now is written later."""
+        if len(self._bytes) < LIMIT_BYTES:
+            self._add(text)
+        elif not self._full:
+            self._full = True
+            self._add("more of this is left out")
+
+    def _add(self, text: str) -> None:
+        self._bytes += system_line(text, time.time_ns())
+        self.lines += 1
+        with suppress(OSError):
+            self.write()
+
+    def write(self) -> None:
+        """Bring the file up to date. Raises OSError; a repeat goes on where the disk was full."""
+        if not self._bytes:
+            return
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            written = os.fstat(descriptor).st_size
+            while written < len(self._bytes):
+                written += os.pwrite(descriptor, self._bytes[written:], written)
+            self._grew(written, 0, 0)
+        finally:
+            os.close(descriptor)
