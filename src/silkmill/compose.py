@@ -31,6 +31,7 @@ from silkmill.master.outages import Outages
 from silkmill.master.permits import PermitBook
 from silkmill.master.projects import Projects
 from silkmill.master.recovery import Recovery
+from silkmill.master.spiders import Spiders
 from silkmill.master.tasks import Tasks
 from silkmill.master.upkeep import Upkeep
 from silkmill.master.versions import Versions
@@ -69,7 +70,8 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
     permits = PermitBook(versions, projects)
     dispatcher = Dispatcher(admission, tasks, permits, workers, feed, clock)
     intake = Intake(store, bucket, tasks, versions, dispatcher, admission, clock)
-    deploy = Deploy(store, bucket, versions, feed, outages, clock)
+    spiders = Spiders(store, versions, feed)
+    deploy = Deploy(store, bucket, versions, spiders, outages, clock)
     writer = LogWriter(store, bucket, tasks.change)
     collector = Collector(store, tasks, versions, workers.slots, writer, feed, outages, clock)
     return Master(
@@ -79,6 +81,8 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
             tasks=tasks,
             intake=intake,
             deploy=deploy,
+            versions=versions,
+            spiders=spiders,
             cancel=Canceller(tasks, workers, clock),
             feed=feed,
             log_reader=LogReader(store, bucket),

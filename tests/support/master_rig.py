@@ -28,6 +28,7 @@ from silkmill.master.outages import Outages
 from silkmill.master.permits import PermitBook
 from silkmill.master.projects import Projects
 from silkmill.master.recovery import Recovery
+from silkmill.master.spiders import Spiders
 from silkmill.master.submission import Submission
 from silkmill.master.tasks import Tasks
 from silkmill.master.versions import Versions
@@ -74,7 +75,8 @@ class Rig:
         self.tasks = Tasks(store, self.feed)
         self.versions = Versions(store)
         self.outages = Outages(self.clock)
-        self.deploy = Deploy(store, self.bucket, self.versions, self.feed, self.outages, self.clock)
+        self.spiders = Spiders(store, self.versions, self.feed)
+        self.deploy = Deploy(store, self.bucket, self.versions, self.spiders, self.outages, self.clock)
         self.workers = Workers(store, self.tasks, self.feed, self.clock)
         self.projects = Projects(store, self.feed)
         self.permits = PermitBook(self.versions, self.projects)

@@ -15,6 +15,7 @@ from silkmill.cli import options
 from silkmill.cli.connect import NothingHere, reading, say_if_unattended
 from silkmill.cli.ending import state_line
 from silkmill.cli.exits import Exit
+from silkmill.cli.table import print_table
 from silkmill.cli.talk import print_json, say
 from silkmill.cli.text import Span, age, printable, span
 from silkmill.client.client import Client
@@ -82,12 +83,7 @@ def _print_lines(tasks: Iterator[dict[str, Any]]) -> set[str | None]:
 
 def _print_table(tasks: Iterator[dict[str, Any]]) -> set[str | None]:
     shown = list(tasks)
-    rows = [("ID", "SPIDER", "STATE", "ITEMS", "RUNTIME", "CREATED"), *map(_row, shown)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for number, row in enumerate(rows):
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        line = "  ".join(cells).rstrip()
-        click.echo(click.style(line, bold=True) if number == 0 and sys.stdout.isatty() else line)
+    print_table(("ID", "SPIDER", "STATE", "ITEMS", "RUNTIME", "CREATED"), map(_row, shown))
     return {task["phase"] for task in shown}
 
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from silkmill.master.logs import LogReader
     from silkmill.master.permits import PermitBook
     from silkmill.master.projects import Projects
+    from silkmill.master.spiders import Spiders
     from silkmill.master.tasks import Tasks
+    from silkmill.master.versions import Versions
     from silkmill.master.workers import Workers
 
 
@@ -32,6 +34,8 @@ class Parts:
     tasks: Tasks
     intake: Intake
     deploy: Deploy
+    versions: Versions
+    spiders: Spiders
     cancel: Canceller
     feed: Feed
     log_reader: LogReader
