@@ -139,6 +139,9 @@ def _bombs(members: int) -> dict[str, Callable[[], bytes]]:
         "many-folders": lambda: streamed(header(b"f%07d/" % n, 0, tarfile.DIRTYPE) for n in range(members)),
         "many-pax-headers": lambda: streamed(pax({"comment": "x" * 400}) for _ in range(members)),
         "many-pax-records": lambda: streamed(_large(extension(b"5 a=\n" * 13_000) for _ in range(4000))),
+        "many-long-names-of-nothing": lambda: streamed(
+            _large([header(b"n", 0, tarfile.GNUTYPE_LONGNAME) * 1000] * 300)
+        ),
         "late-link": lambda: streamed(
             _large([header(b"z", 240 * MIB), *[zeros] * 240, header(b"bad", 0, tarfile.SYMTYPE, b"/etc")])
         ),

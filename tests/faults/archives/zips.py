@@ -7,6 +7,7 @@ import stat
 import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 
 from tests.faults.archives.names import BAD_NAMES, BAD_PAIRS, ESCAPED, TOML
@@ -63,6 +64,7 @@ def _lies() -> dict[str, Callable[[], bytes]]:
     member = ("a", b"hello" * 100)
     return {
         "longer-than-it-says": lambda: changed(zip_of(member), CENTRAL, 24, "<I", 10),
+        "longer-than-it-says-and-its-crc": lambda: _of_a_prefix(b"hello" * 100, 10),
         "shorter-than-it-says": lambda: changed(zip_of(member), CENTRAL, 24, "<I", 600),
         "says-nothing": lambda: changed(zip_of(member), CENTRAL, 24, "<I", 0),
         "says-4-gib": lambda: changed(zip_of(member), CENTRAL, 24, "<I", 0xFFFFFFF0),
@@ -99,6 +101,12 @@ def _bombs(members: int) -> dict[str, Callable[[], bytes]]:
         "many-folders": lambda: zip_of(*(("/".join([f"d{n}"] * 60), b"") for n in range(members // 100))),
         "many-members": lambda: _overlapping(members),
     }
+
+
+def _of_a_prefix(content: bytes, length: int) -> bytes:
+    """Size and check sum are those of the beginning of the content: by them alone all is well."""
+    data = changed(zip_of(("a", content)), CENTRAL, 24, "<I", length)
+    return changed(data, CENTRAL, 16, "<I", zlib.crc32(content[:length]))
 
 
 def _forty_two() -> bytes:

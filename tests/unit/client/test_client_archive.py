@@ -20,7 +20,7 @@ from tests.faults.archives.zips import changed, hostile_zips, zip_of
 from silkmill.client.archive import BadArchive, is_archive, unpacked
 from silkmill.client.folder import manifest
 
-MEMBERS = 30_000
+MEMBERS = 100_000
 CPU_SECONDS = 2.0
 HOSTILE = hostile_tars(MEMBERS) | hostile_zips(MEMBERS)
 
@@ -47,7 +47,10 @@ def contents(archive: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_archive_leaves_nothing_and_soon(name: str, place: Path, tmp_path: Path) -> None:
+def test_a_hostile_archive_leaves_nothing_and_soon(
+    name: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("silkmill.client.archive.unpack._write", None)  # it does not come to that
     archive = written(tmp_path / name, HOSTILE[name]())
     began = time.process_time()
     with pytest.raises(BadArchive, match="is not deployed: ") as refused, unpacked(archive):
@@ -55,6 +58,29 @@ def test_a_hostile_archive_leaves_nothing_and_soon(name: str, place: Path, tmp_p
     assert time.process_time() - began < CPU_SECONDS
     assert len(str(refused.value)) < 500
     assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("encrypted.zip", "'a' is encrypted; pack it without a password"),
+        ("link.zip", "'bad' is a link or a device"),
+        ("many-members.zip", "list of members is too long; deploy the unpacked folder"),
+        ("slip.zip", f"'../{ESCAPED}' leads out of its folder"),
+        ("50-mib.zip", "unpacks to more than 8388608 bytes"),
+        ("no-spider-toml.zip", "no spider.toml, neither at its top nor in the only folder there"),
+        ("negative-size.tar.gz", "'a' has a negative size"),
+        ("many-members.tar.gz", "more than 10000 members; deploy the unpacked folder"),
+        ("twins.tar.gz", "'Main.py' differs from 'main.py' in case"),
+        ("long-path.tar.gz", "…"),
+    ],
+)
+def test_what_is_wrong_is_said(name: str, said: str, place: Path, tmp_path: Path) -> None:
+    archive = written(tmp_path / name, HOSTILE[name]())
+    with pytest.raises(BadArchive) as refused, unpacked(archive):
+        pass
+    assert str(refused.value).startswith(f"{archive} is not deployed: ")
+    assert said in str(refused.value)
 
 
 def packed_tar(files: dict[str, bytes], top: str = "") -> bytes:
