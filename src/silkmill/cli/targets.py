@@ -57,10 +57,10 @@ def read_spider(text: str) -> Target:
 
 def _which(folder: Path, version: dict[str, Any]) -> str:
     project = "" if version["project"] == "default" else f"{version['project']}/"
-    commands = [f"`silkmill run {project}{name}`" for name in version["spiders"]]
+    names = ", ".join(f"{project}{name}" for name in version["spiders"])
     return (
-        f"{folder} holds {len(commands)} spiders, and is deployed now as {version['id']}; "
-        f"run one of them by its name: {', '.join(commands)}"
+        f"{folder} holds {len(version['spiders'])} spiders, and is deployed now as {version['id']}; "
+        f"run one of them by its name, with `silkmill run NAME`: {names}"
     )
 
 

@@ -104,7 +104,7 @@ def test_of_several_spiders_one_must_be_named(up: Cli, pair: Path) -> None:
     assert result.code == 2
     version = up("deploy", str(pair)).out.decode().strip()
     assert f"holds 2 spiders, and is deployed now as {version}" in result.err
-    assert "`silkmill run left`, `silkmill run right`" in result.err
+    assert "with `silkmill run NAME`: left, right" in result.err
     assert up("run", "right").out == b"right\n"
     assert up("run", "left", "-a", "word=x").out == b"x\n"
 
@@ -112,7 +112,7 @@ def test_of_several_spiders_one_must_be_named(up: Cli, pair: Path) -> None:
 def test_without_a_server_too(alone: Cli, pair: Path) -> None:
     named = alone("run", str(pair))
     assert named.code == 2
-    assert "`silkmill run left`" in named.err
+    assert "with `silkmill run NAME`: left, right" in named.err
     assert alone("run", "left").out == b"left\n"
     assert [json.loads(alone("versions", name, "--json").out)["current"] for name in ("left", "right")] == [
         True
