@@ -6,6 +6,7 @@ import pytest
 
 from silkmill.domain.errors import NotFound
 from silkmill.domain.version import Version
+from silkmill.master.feed import LimitsChanged
 from support.master_rig import SPIDER_TOML, Rig
 
 
@@ -58,6 +59,15 @@ async def test_new_tasks_get_the_chosen_version(rig: Rig) -> None:
     after = await rig.submit()
     assert (before.version, after.version) == (new, old)
     assert (await rig.task(before.id)).version == new
+
+
+async def test_the_limits_of_the_chosen_version_hold_at_once(rig: Rig) -> None:
+    old = await rig.deploy_spider()
+    await rig.deploy_spider(SPIDER_TOML + "max_concurrency = 1\n")
+    told: list[object] = []
+    rig.feed.watch(told.append)
+    await rig.spiders.choose("default", "news", old)
+    assert told == [LimitsChanged()]
 
 
 async def test_what_cannot_be_chosen(rig: Rig) -> None:
