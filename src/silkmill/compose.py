@@ -36,6 +36,7 @@ from silkmill.master.preparations import Preparations
 from silkmill.master.projects import Projects
 from silkmill.master.recovery import Recovery
 from silkmill.master.schedules import Schedules
+from silkmill.master.spiders import Spiders
 from silkmill.master.statistics import LiveStatistics
 from silkmill.master.tasks import Tasks
 from silkmill.master.upkeep import Upkeep
@@ -77,7 +78,8 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
     dispatcher = Dispatcher(admission, tasks, permits, workers, feed, clock)
     intake = Intake(store, bucket, tasks, versions, dispatcher, admission, clock)
     schedules = Schedules(store, versions, clock)
-    deploy = Deploy(store, bucket, versions, schedules, feed, outages, clock)
+    spiders = Spiders(store, versions, schedules, feed)
+    deploy = Deploy(store, bucket, versions, spiders, outages, clock)
     canceller = Canceller(tasks, workers, clock)
     firings = Firings(store, tasks, versions, canceller, feed, clock)
     writer = LogWriter(store, bucket, tasks.change)
@@ -92,6 +94,8 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
             tasks=tasks,
             intake=intake,
             deploy=deploy,
+            versions=versions,
+            spiders=spiders,
             cancel=canceller,
             feed=feed,
             log_reader=LogReader(store, bucket),

@@ -25,6 +25,8 @@ def app_of(rig: Rig) -> FastAPI:
         tasks=rig.tasks,
         intake=rig.intake,
         deploy=rig.deploy,
+        versions=rig.versions,
+        spiders=rig.spiders,
         cancel=rig.cancel,
         feed=rig.feed,
         log_reader=LogReader(rig.store, rig.bucket),

@@ -46,6 +46,90 @@ async def test_versions_of_a_spider_newest_first(rig: Rig, client: AsyncClient) 
     assert [(version["id"], version["current"]) for version in found] == [(new, True), (old, False)]
 
 
+async def test_a_version_in_the_list_has_its_size_and_age(rig: Rig, client: AsyncClient) -> None:
+    made = await rig.deploy_spider()
+    assert await client.versions("default", "news") == [
+        {
+            "id": made,
+            "current": True,
+            "created_at": "2026-03-01T12:00:00Z",
+            "files": 1,
+            "bytes": len(SPIDER_TOML),
+        }
+    ]
+
+
+async def test_another_version_is_chosen(rig: Rig, http: httpx.AsyncClient, client: AsyncClient) -> None:
+    old = await rig.deploy_spider()
+    new = await rig.deploy_spider(SPIDER_TOML + "priority = 1\n")
+    chosen = await client.choose_version("default", "news", old)
+    assert chosen == await client.spider("default", "news")
+    assert (chosen["version"], chosen["config"]["priority"]) == (old, 5)
+    route = "/api/v1/spiders/default/news"
+    assert_problem(await http.patch(route, json={"version": "v0"}), 404, "version")
+    assert_problem(await http.patch(route, json={}), 422, "version")
+    assert_problem(await http.patch(route, json={"version": new, "name": "x"}), 422, "name")
+    assert_problem(await http.patch("/api/v1/spiders/x/news", json={"version": new}), 404, "spider")
+    other = await rig.deploy_spider("name = 'other'\ncommand = 'true'\n")
+    assert_problem(await http.patch(route, json={"version": other}), 404, "spider")
+    assert (await client.spider("default", "news"))["version"] == old
+
+
+async def test_what_differs_between_two_versions(
+    rig: Rig, http: httpx.AsyncClient, client: AsyncClient
+) -> None:
+    files = {"a": b"1", "b": b"2", "spider.toml": SPIDER_TOML.encode()}
+    after = {"b": b"3", "c": b"4", "spider.toml": SPIDER_TOML.encode() + b"limits.items = 5\n"}
+    await put(client, *files.values(), *after.values())
+    old, new = [
+        (await client.create_version([entry(path, data) for path, data in side.items()]))["id"]
+        for side in (files, after)
+    ]
+    toml = entry("spider.toml", files["spider.toml"]), entry("spider.toml", after["spider.toml"])
+    assert await client.version_diff(old, new) == {
+        "old": old,
+        "new": new,
+        "added": [entry("c", b"4")],
+        "removed": [entry("a", b"1")],
+        "changed": [
+            {"path": "b", "old": entry("b", b"2"), "new": entry("b", b"3")},
+            {"path": "spider.toml", "old": toml[0], "new": toml[1]},
+        ],
+        "added_spiders": [],
+        "removed_spiders": [],
+        "settings": [{"spider": "news", "key": "limits.items", "old": 0, "new": 5}],
+    }
+    assert_problem(await http.get(f"/api/v1/versions/{old}/diff/v0"), 404, "version")
+
+
+async def test_several_spiders_of_one_folder(client: AsyncClient) -> None:
+    toml = b"project = 'press'\ncommand = 'true'\n[spiders.news]\n[spiders.olds]\npriority = 2\n"
+    await put(client, toml)
+    version = await client.create_version([entry("spider.toml", toml)])
+    assert version["spiders"] == ["news", "olds"]
+    assert [(one["name"], one["version"]) for one in await client.spiders()] == [
+        ("news", version["id"]),
+        ("olds", version["id"]),
+    ]
+    assert (await client.spider("press", "olds"))["config"]["priority"] == 2
+
+
+async def test_an_error_names_the_key_of_the_spider(http: httpx.AsyncClient, client: AsyncClient) -> None:
+    toml = b"command = 'true'\n[spiders.news]\nlimits.runtime = '1'\n"
+    await put(client, toml)
+    made = await http.post("/api/v1/versions", json={"files": [entry("spider.toml", toml)]})
+    assert_problem(made, 422, "spiders.news.limits.runtime")
+
+
+async def test_an_old_answer_makes_no_version(rig: Rig, http: httpx.AsyncClient, client: AsyncClient) -> None:
+    await put(client, SPIDER_TOML.encode())
+    rig.clock.pass_time(13 * 3600)
+    made = await http.post("/api/v1/versions", json={"files": [TOML]})
+    assert_problem(made, 422, "files")
+    assert await client.missing_blobs([TOML["sha256"]]) == []
+    await client.create_version([TOML])
+
+
 async def test_a_version_of_a_named_spider(http: httpx.AsyncClient, client: AsyncClient) -> None:
     await put(client, SPIDER_TOML.encode())
     made = await http.post("/api/v1/spiders/other/news/versions", json={"files": [TOML]})

@@ -32,6 +32,7 @@ from silkmill.master.preparations import Preparations
 from silkmill.master.projects import Projects
 from silkmill.master.recovery import Recovery
 from silkmill.master.schedules import Schedules
+from silkmill.master.spiders import Spiders
 from silkmill.master.statistics import LiveStatistics
 from silkmill.master.submission import Submission
 from silkmill.master.tasks import Tasks
@@ -84,9 +85,8 @@ class Rig:
         self.versions = Versions(store)
         self.outages = Outages(self.clock)
         self.schedules = Schedules(store, self.versions, self.clock)
-        self.deploy = Deploy(
-            store, self.bucket, self.versions, self.schedules, self.feed, self.outages, self.clock
-        )
+        self.spiders = Spiders(store, self.versions, self.schedules, self.feed)
+        self.deploy = Deploy(store, self.bucket, self.versions, self.spiders, self.outages, self.clock)
         self.preparations = Preparations(self.clock)
         self.workers = Workers(store, self.tasks, self.feed, self.clock)
         self.projects = Projects(store, self.feed)

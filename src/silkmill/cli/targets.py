@@ -10,7 +10,7 @@ from typing import Any
 from silkmill.cli.talk import say
 from silkmill.client.client import Client
 from silkmill.client.errors import BAD_INPUT, ClientError
-from silkmill.client.folder import deploy_folder
+from silkmill.client.folder import deploy_folder, holds_spiders
 
 _NAME = re.compile(
     r"(?:(?P<project>[a-z0-9._-]{1,64})/)?(?P<spider>[a-z0-9._-]{1,64})(?:@(?P<version>[A-Za-z0-9]+))?\Z"
@@ -41,9 +41,7 @@ class Target:
         version = deploy_folder(client, self.folder)
         names = version["spiders"]
         if len(names) != 1:
-            raise BadTarget(
-                f"{self.folder} defines {len(names)} spiders; deploy it, then run one of: {', '.join(names)}"
-            )
+            raise BadTarget(_which(self.folder, version))
         return {"project": version["project"], "spider": names[0], "version": version["id"]}
 
 
@@ -57,13 +55,30 @@ def read_spider(text: str) -> Target:
     return Target(None, named["project"] or "default", named["spider"], named["version"])
 
 
+def _which(folder: Path, version: dict[str, Any]) -> str:
+    project = "" if version["project"] == "default" else f"{version['project']}/"
+    names = ", ".join(f"{project}{name}" for name in version["spiders"])
+    return (
+        f"{folder} holds {len(version['spiders'])} spiders, and is deployed now as {version['id']}; "
+        f"run one of them by its name, with `silkmill run NAME`: {names}"
+    )
+
+
+def spider_of(text: str) -> tuple[str, str]:
+    """Project and name of `[PROJECT/]SPIDER`."""
+    target = read_spider(text)
+    if target.version is not None:
+        raise BadTarget(f"{text!r} names a version; give the spider alone")
+    return target.project, target.spider
+
+
 def read_target(text: str) -> Target:
     """A path that exists, or begins like one, is a folder; `[PROJECT/]SPIDER[@VERSION]` is a spider.
 
     A folder without spider.toml that is named like a spider is taken for the spider."""
     path = Path(text).expanduser()
     named = None if text.startswith((".", "/", "~")) else _NAME.match(text)
-    if text and path.is_dir() and (named is None or (path / "spider.toml").exists()):
+    if text and path.is_dir() and (named is None or holds_spiders(path)):
         return Target(folder=path)
     if named is None:
         raise BadTarget(

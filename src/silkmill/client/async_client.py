@@ -99,6 +99,12 @@ class AsyncClient:
     async def versions(self, project: str, name: str) -> list[dict[str, Any]]:
         return list((await self._object(calls.versions(project, name)))["versions"])
 
+    async def choose_version(self, project: str, name: str, version: str) -> dict[str, Any]:
+        return await self._object(calls.choose_version(project, name, version))
+
+    async def version_diff(self, old: str, new: str) -> dict[str, Any]:
+        return await self._object(calls.version_diff(old, new))
+
     async def nodes(self) -> list[dict[str, Any]]:
         return list((await self._object(calls.nodes()))["nodes"])
 

@@ -147,11 +147,19 @@ def spiders() -> Call:
 
 
 def spider(project: str, name: str) -> Call:
-    return Call("GET", f"/spiders/{quote(project, '')}/{quote(name, '')}")
+    return Call("GET", _of_spider(project, name))
+
+
+def choose_version(project: str, name: str, version: str) -> Call:
+    return _send("PATCH", _of_spider(project, name), {"version": version})
 
 
 def versions(project: str, name: str) -> Call:
-    return Call("GET", f"/spiders/{quote(project, '')}/{quote(name, '')}/versions")
+    return Call("GET", _of_spider(project, name, "/versions"))
+
+
+def version_diff(old: str, new: str) -> Call:
+    return Call("GET", f"/versions/{quote(old, '')}/diff/{quote(new, '')}")
 
 
 def create_version(files: Iterable[Mapping[str, Any]], project: str | None = None) -> Call:
@@ -218,6 +226,10 @@ def _of_schedule(project: str, spider: str, name: str, rest: str = "") -> str:
 
 def _of_task(task_id: str, rest: str = "") -> str:
     return f"/tasks/{quote(task_id, '')}{rest}"
+
+
+def _of_spider(project: str, name: str, rest: str = "") -> str:
+    return f"/spiders/{quote(project, '')}/{quote(name, '')}{rest}"
 
 
 def _post(path: str, value: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Call:

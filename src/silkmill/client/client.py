@@ -103,6 +103,13 @@ class Client:
     def versions(self, project: str, name: str) -> list[dict[str, Any]]:
         return list(self._object(calls.versions(project, name))["versions"])
 
+    def choose_version(self, project: str, name: str, version: str) -> dict[str, Any]:
+        """New tasks of the spider get that version. Answers with the spider."""
+        return self._object(calls.choose_version(project, name, version))
+
+    def version_diff(self, old: str, new: str) -> dict[str, Any]:
+        return self._object(calls.version_diff(old, new))
+
     def nodes(self) -> list[dict[str, Any]]:
         return list(self._object(calls.nodes())["nodes"])
 

@@ -46,12 +46,16 @@ def deploy_folder(client: Client, folder: Path, *, project: str | None = None) -
     return client.create_version([file.entry for file in files], project=project)
 
 
+def holds_spiders(folder: Path) -> bool:
+    return (folder / "spider.toml").is_file()
+
+
 def manifest(folder: Path) -> list[LocalFile]:
     """The files of a folder by path, without those its rules ignore. Links to files count as files, links to
     directories are not followed."""
     if not folder.is_dir():
         raise BadFolder(f"{folder} is not a folder; give the folder that holds spider.toml")
-    if not (folder / "spider.toml").is_file():
+    if not holds_spiders(folder):
         raise BadFolder(f"{folder} has no spider.toml; write one with at least `name` and `command`")
     return sorted(_read_files(folder), key=lambda file: file.path)
 

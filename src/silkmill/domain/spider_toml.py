@@ -1,4 +1,4 @@
-"""spider.toml: its text, checked key by key, as a SpiderConfig."""
+"""spider.toml: its text, checked key by key, as the SpiderConfig of each of its spiders."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ from silkmill.domain.spider import (
     places,
     split_command,
 )
-from silkmill.domain.toml_table import TomlTable
+from silkmill.domain.toml_table import MergedTable, TomlTable
 
 TOP_KEYS = [
     *("project", "name", "command", "priority", "tags", "ipc", "on_disconnect", "replace_after"),
     *("max_concurrency", "params", "env", "limits", "retry", "outcome", "placement", "files"),
     *("ipc_stdin", "schedules", "spiders"),
 ]
+FOLDER_KEYS = ["project", "name", "files", "spiders"]
+"""They say something about the folder, which its spiders share: no `[spiders.NAME]` has them."""
 FILES_KEYS = ["include", "ignore"]
 PARAM_KEYS = ["type", "default", "required", "choices", "help"]
 LIMITS_KEYS = ["runtime", "stall", "log", "items", "prepare", "grace", "memory", "cpu", "processes"]
@@ -42,42 +44,66 @@ LONGEST_REPLACE_SECONDS = 24 * 3600.0
 PARAM_TYPES = ("str", "int", "float", "bool")
 
 
-def parse_spider_toml(text: str, *, file: str) -> SpiderConfig:
-    """Raises BadInput, which names the file, the key and what to do about it."""
+def parse_spider_toml(text: str, *, file: str) -> dict[str, SpiderConfig]:
+    """The spiders of a folder by name. Raises BadInput, which names file and key and says what to do.
+
+    With `[spiders.NAME]` tables each is a spider, and the rest of the file holds their defaults."""
+    top = TomlTable(_document(text, file), file, "", TOP_KEYS)
+    overrides = top.table("spiders", None)
+    if not overrides.values:
+        spider = _spider(top, _name(top, "name", top.text("name", required=True)))
+        return {spider.name: spider}
+    if "name" in top.values:
+        top.refuse("name", "stands beside [spiders.NAME]", "leave it out: each table names its spider")
+    defaults = top.without("spiders")
+    return {name: _spider(_over(defaults, overrides, name), name) for name in overrides.values}
+
+
+def _document(text: str, file: str) -> dict[str, Any]:
     try:
-        document = tomllib.loads(text)
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also a number of 5,000 digits, a thousand brackets
         raise BadInput(f"{file}: {error}", field=file, remedy="correct the TOML syntax") from None
-    top = TomlTable(document, file, "", TOP_KEYS)
-    _refuse_later_keys(top)
-    config = _config(top)
-    for name in sorted(places(config.command) - config.params.keys()):
-        top.refuse(
-            "command", f"names {{{name}}}", f"declare [params.{name}], or write {{{{ for a literal brace"
+
+
+def _over(defaults: TomlTable, overrides: TomlTable, name: str) -> TomlTable:
+    _name(overrides, name, name)
+    own = overrides.table(name, TOP_KEYS)
+    for key in FOLDER_KEYS:
+        if key in own.values:
+            own.refuse(key, "is of the whole folder", "leave it out, or give the spider a folder of its own")
+    return MergedTable(defaults, own)
+
+
+def _spider(table: TomlTable, name: str) -> SpiderConfig:
+    config = _config(table, name, _command(table))
+    for place in sorted(places(config.command) - config.params.keys()):
+        table.refuse(
+            "command", f"names {{{place}}}", f"declare [params.{place}], or write {{{{ for a literal brace"
         )
-    return replace(config, schedules=parse_schedules(top, config))
+    return replace(config, schedules=parse_schedules(table, config))
 
 
-def _config(top: TomlTable) -> SpiderConfig:
+def _config(table: TomlTable, name: str, command: tuple[str, ...]) -> SpiderConfig:
     return SpiderConfig(
-        name=_name(top, "name", top.text("name", required=True)),
-        project=_name(top, "project", top.text("project", "default")),
-        command=_command(top),
-        priority=top.whole("priority", 5, lowest=1, highest=10),
-        tags=_tags(top),
-        ipc=top.choice("ipc", ("open", "strict")),
-        stdin=top.table("ipc_stdin", ["mode"]).choice("mode", ("open", "null")),
-        params=_params(top),
-        env=_env(top),
-        limits=_limits(top),
-        retry=_retry(top),
-        outcome=_outcome(top),
-        include=top.table("files", FILES_KEYS).texts("include", ("**",)),
-        ignore=top.table("files", FILES_KEYS).texts("ignore", ()),
-        placement=_placement(top),
-        max_concurrency=top.whole("max_concurrency", 0, highest=MOST_AT_ONCE),
-        on_disconnect=_on_disconnect(top),
-        replace_after_seconds=_replace_after(top),
+        name=name,
+        project=_name(table, "project", table.text("project", "default")),
+        command=command,
+        priority=table.whole("priority", 5, lowest=1, highest=10),
+        tags=_tags(table),
+        ipc=table.choice("ipc", ("open", "strict")),
+        stdin=table.table("ipc_stdin", ["mode"]).choice("mode", ("open", "null")),
+        params=_params(table),
+        env=_env(table),
+        limits=_limits(table),
+        retry=_retry(table),
+        outcome=_outcome(table),
+        include=table.table("files", FILES_KEYS).texts("include", ("**",)),
+        ignore=table.table("files", FILES_KEYS).texts("ignore", ()),
+        placement=_placement(table),
+        max_concurrency=table.whole("max_concurrency", 0, highest=MOST_AT_ONCE),
+        on_disconnect=_on_disconnect(table),
+        replace_after_seconds=_replace_after(table),
     )
 
 
@@ -228,9 +254,3 @@ def _replace_after(top: TomlTable) -> float:
     if seconds > LONGEST_REPLACE_SECONDS:
         top.refuse("replace_after", f"is {top.text('replace_after')!r}", "give at most 24h")
     return seconds
-
-
-def _refuse_later_keys(top: TomlTable) -> None:
-    """Keys whose meaning this version does not honour yet: better refused than silently without effect."""
-    if top.values.get("spiders"):
-        top.refuse("spiders", "cannot be several in this version", "give each spider a folder of its own")

@@ -82,6 +82,10 @@ class TomlTable:
             for index, value in enumerate(values)
         ]
 
+    def without(self, key: str) -> TomlTable:
+        values = {name: value for name, value in self.values.items() if name != key}
+        return TomlTable(values, self._file, self._path, None)
+
     def refuse(self, key: str, what: str, remedy: str) -> NoReturn:
         raise BadInput(f"{self._file}: {self._name(key)} {what}", field=self._name(key), remedy=remedy)
 
@@ -108,3 +112,24 @@ class TomlTable:
 
     def _name(self, key: str) -> str:
         return f"{self._path}.{key}" if self._path else key
+
+
+class MergedTable(TomlTable):
+    """A table over another one that holds its defaults. Two tables are merged key by key, whatever else is
+    given replaces. An error names the key where it is written."""
+
+    def __init__(self, defaults: TomlTable, own: TomlTable) -> None:
+        super().__init__({**defaults.values, **own.values}, own._file, own._path, None)
+        self._defaults, self._own = defaults, own
+
+    def table(self, key: str, known: list[str] | None) -> TomlTable:
+        if all(isinstance(side.values.get(key), dict) for side in (self._defaults, self._own)):
+            return MergedTable(self._defaults.table(key, known), self._own.table(key, known))
+        return self._owner(key).table(key, known)
+
+    def _name(self, key: str) -> str:
+        return self._owner(key)._name(key)
+
+    def _owner(self, key: str) -> TomlTable:
+        inherited = key in self._defaults.values and key not in self._own.values
+        return self._defaults if inherited else self._own

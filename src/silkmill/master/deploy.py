@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import re
 import secrets
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from silkmill.domain.errors import BadInput, Conflict, Duplicate, NotFound
-from silkmill.domain.spider import Spider, SpiderConfig, check_name
+from silkmill.domain.paths import Tree, fault_of
+from silkmill.domain.spider import SpiderConfig, check_name
 from silkmill.domain.spider_toml import parse_spider_toml
-from silkmill.domain.version import Blob, FileEntry, Version, version_id
-from silkmill.master.feed import Feed, LimitsChanged
+from silkmill.domain.version import Blob, FileEntry, Version, fault_of_blob, needs_touch, version_id
+from silkmill.master.hashed import Hashed, check_sha
 from silkmill.master.outages import Outages
-from silkmill.master.schedules import Schedules
-from silkmill.master.versions import Versions, spider_key
+from silkmill.master.spiders import Spiders
+from silkmill.master.versions import Versions
 from silkmill.ports.bucket import Bucket
 from silkmill.ports.clock import Clock
-from silkmill.ports.store import Store
+from silkmill.ports.store import Store, Stored
+from silkmill.runtime.loop import side_by_side
 from silkmill.runtime.pieces import in_pieces
 
 MANIFEST = "spider.toml"
 PIECE_BYTES = 1 << 20
 """What a link carries in one message."""
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+TOUCHED_AT_ONCE = 1000
 
 
 class Deploy:
@@ -36,28 +36,35 @@ class Deploy:
         store: Store,
         bucket: Bucket,
         versions: Versions,
-        schedules: Schedules,
-        feed: Feed,
+        spiders: Spiders,
         outages: Outages,
         clock: Clock,
     ) -> None:
-        self._store, self._bucket, self._versions, self._feed = store, bucket, versions, feed
-        self._schedules = schedules
+        self._store, self._bucket, self._versions, self._spiders = store, bucket, versions, spiders
         self._outages, self._clock = outages, clock
 
     async def missing(self, shas: Iterable[str]) -> list[str]:
-        """Those of the blobs that must be uploaded, in the order given. Raises BadInput."""
-        unique = list(dict.fromkeys(_check_sha(sha) for sha in shas))
-        return [sha for sha in unique if await self._store.record(Blob, sha) is None]
+        """Those of the blobs that must be uploaded, in the order given. The others are kept for the version
+        that is made of them. Raises BadInput."""
+        unique = list(dict.fromkeys(check_sha(sha) for sha in shas))
+        absent, stale, now = [], list[Stored[Blob]](), self._clock.now()
+        for sha in unique:
+            stored = await self._store.record(Blob, sha)
+            if stored is None:
+                absent.append(sha)
+            elif needs_touch(stored.value, now):
+                stale.append(stored)
+        for start in range(0, len(stale), TOUCHED_AT_ONCE):
+            await side_by_side(self._touch(one) for one in stale[start : start + TOUCHED_AT_ONCE])
+        return absent
 
     async def put_blob(self, sha256: str, data: bytes) -> None:
         """Store a file's content. A repeat is harmless. Raises BadInput when it has another hash."""
         Hashed(sha256, data).check()
-        if await self._store.record(Blob, sha256) is not None:
-            return
-        name = _object_name(sha256)
-        await self._bucket.put(name, data)
-        await self._insert(Blob(sha256, name, len(data), self._clock.now()))
+        if await self.missing([sha256]):
+            name = _object_name(sha256)
+            await self._bucket.put(name, data)
+            await self._insert(Blob(sha256, name, len(data), self._clock.now()))
 
     async def put_blob_stream(self, sha256: str, content: AsyncIterable[bytes]) -> None:
         """`put_blob` for a content of any size, of which a few pieces are in memory."""
@@ -67,13 +74,18 @@ class Deploy:
             await self.put_blob(sha256, first)
             return
         hashed = Hashed(sha256, first)
-        if await self._store.record(Blob, sha256) is not None:
-            async for _ in hashed.over(pieces):
-                continue
-        else:
+        if await self.missing([sha256]):
             name = _object_name(sha256)
             await self._bucket.put_stream(name, hashed.over(pieces))
             await self._insert(Blob(sha256, name, hashed.size, self._clock.now()))
+        else:
+            async for _ in hashed.over(pieces):
+                continue
+
+    async def _touch(self, stored: Stored[Blob]) -> None:
+        touched = replace(stored.value, touched_at=self._clock.now())
+        with suppress(Conflict):  # somebody else has just done it
+            await self._store.replace_record(stored, touched, secrets.token_hex(8))
 
     async def _insert(self, blob: Blob) -> None:
         try:
@@ -103,47 +115,35 @@ class Deploy:
         missing blob, and for a folder that is not that spider's."""
         _check_paths(files)
         await self._check_blobs(files)
-        config = await self._config(project, files)
-        if spider not in (None, config.name):
-            raise BadInput(
-                f"{MANIFEST} names {config.name!r}", field="name", remedy=f"deploy it as {config.name!r}"
-            )
-        await self._schedules.check_file(config.project, config)
+        spiders = await self._configs(project, files)
+        if spider not in (None, *spiders):
+            named = ", ".join(map(repr, spiders))
+            raise BadInput(f"{MANIFEST} names {named}", field="name", remedy="deploy it under its own name")
+        project = next(iter(spiders.values())).project
+        await self._spiders.check_files(project, spiders.values())
         version = Version(
-            id=version_id(config.project, tuple(files)),
-            project=config.project,
+            id=version_id(project, tuple(files)),
+            project=project,
             files=tuple(files),
-            spiders={config.name: config},
+            spiders=spiders,
             created_at=self._clock.now(),
         )
         try:
             await self._store.insert_record(version.id, version)
         except Duplicate:  # the same files were deployed before
             version = await self._versions.get(version.id)
-        for name, defined in version.spiders.items():
-            await self._point(Spider(version.project, name, version.id))
-            await self._schedules.follow_file(version.project, defined)
-        self._feed.publish(LimitsChanged())
+        await self._spiders.release(version)
         return version
 
     async def _check_blobs(self, files: Sequence[FileEntry]) -> None:
-        """Every file is uploaded, and as long as its entry says: by that a worker copies it."""
-        if absent := await self.missing(entry.sha256 for entry in files):
-            raise BadInput(
-                f"{len(absent)} files are not uploaded, {absent[0]} first",
-                field="files",
-                remedy="upload them",
-            )
+        now = self._clock.now()
         for entry in files:
-            stored = await self._store.record(Blob, entry.sha256)
-            if stored is not None and stored.value.size != entry.size:
-                raise BadInput(
-                    f"{entry.path!r} has {stored.value.size} bytes, not {entry.size}",
-                    field="files",
-                    remedy="read the folder again",
-                )
+            stored = await self._store.record(Blob, check_sha(entry.sha256))
+            if fault := fault_of_blob(stored.value if stored else None, entry, now):
+                detail, remedy = fault
+                raise BadInput(detail, field="files", remedy=remedy)
 
-    async def _config(self, project: str | None, files: Sequence[FileEntry]) -> SpiderConfig:
+    async def _configs(self, project: str | None, files: Sequence[FileEntry]) -> dict[str, SpiderConfig]:
         manifest = next((entry for entry in files if entry.path == MANIFEST), None)
         if manifest is None:
             raise BadInput(
@@ -156,75 +156,27 @@ class Deploy:
             text = content.decode("utf-8-sig")  # some editors mark UTF-8
         except UnicodeDecodeError:
             raise BadInput(f"{MANIFEST} is not UTF-8", field=MANIFEST, remedy="save it as UTF-8") from None
-        config = parse_spider_toml(text, file=MANIFEST)
-        return config if project is None else replace(config, project=check_name(project, "project"))
-
-    async def _point(self, spider: Spider) -> None:
-        """Let new tasks of the spider get this version."""
-        key = spider_key(spider.project, spider.name)
-        while True:
-            stored = await self._store.record(Spider, key)
-            try:
-                if stored is None:
-                    await self._store.insert_record(key, spider)
-                elif stored.value != spider:
-                    await self._store.replace_record(stored, spider, secrets.token_hex(8))
-                return
-            except (Conflict, Duplicate):
-                continue
-
-
-class Hashed:
-    """Content that must have a certain SHA-256. `size` counts its bytes."""
-
-    def __init__(self, sha256: str, first: bytes) -> None:
-        """Raises BadInput for what is no hash."""
-        self._sha256, self._first = _check_sha(sha256), first
-        self._hash = hashlib.sha256(first)
-        self.size = len(first)
-
-    async def over(self, rest: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-        """Pass all pieces on, then check. Hashed in a thread, which the event loop runs beside."""
-        yield self._first
-        async for piece in rest:
-            await asyncio.to_thread(self._hash.update, piece)
-            self.size += len(piece)
-            yield piece
-        self.check()
-
-    def check(self) -> None:
-        if self._hash.hexdigest() != self._sha256:
-            raise BadInput("the content has another SHA-256", field="sha256", remedy="upload it again")
+        spiders = parse_spider_toml(text, file=MANIFEST)
+        if project is None:
+            return spiders
+        check_name(project, "project")
+        return {name: replace(config, project=project) for name, config in spiders.items()}
 
 
 def _object_name(sha256: str) -> str:
     return f"blobs/{sha256}-{secrets.token_hex(4)}"
 
 
-def _check_sha(sha: str) -> str:
-    if not _SHA256.match(sha):
-        raise BadInput(f"{sha!r} is not a SHA-256", field="sha256", remedy="give 64 hexadecimal digits")
-    return sha
-
-
 def _check_paths(files: Sequence[FileEntry]) -> None:
-    seen: set[str] = set()
+    tree = Tree()
     for entry in files:
-        parts = _split(entry.path)
-        bad = any(part in ("", ".", "..") for part in parts) or "\0" in entry.path or "\\" in entry.path
-        if bad or entry.path in seen or entry.mode & ~0o777 or entry.size < 0:
+        if fault := fault_of(entry.path):
+            raise BadInput(f"{entry.path!r} {fault}", field="files", remedy="rename it, or leave it out")
+        if entry.mode & ~0o777 or entry.size < 0:
             raise BadInput(
-                f"{entry.path!r} cannot be a file of a version",
+                f"{entry.path!r} has the mode {entry.mode} and the size {entry.size}",
                 field="files",
-                remedy="paths are relative, normal and unique; modes are permission bits",
+                remedy="a mode is permission bits, a size is bytes",
             )
-        seen.add(entry.path)
-    folders = {"/".join(parts[:depth]) for parts in map(_split, seen) for depth in range(1, len(parts))}
-    if clash := folders & seen:
-        raise BadInput(
-            f"{min(clash)!r} is both a file and a folder", field="files", remedy="deploy a real folder"
-        )
-
-
-def _split(path: str) -> list[str]:
-    return path.split("/")
+        if clash := tree.clash_of_file(entry.path):
+            raise BadInput(clash, field="files", remedy="deploy a real folder")

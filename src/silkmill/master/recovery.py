@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from functools import partial
 
 from silkmill.domain.attempt import AttemptRef
@@ -21,6 +20,7 @@ from silkmill.master.versions import Versions
 from silkmill.master.workers import Workers
 from silkmill.ports.clock import Clock
 from silkmill.ports.store import Store
+from silkmill.runtime.loop import side_by_side
 
 TICK_SECONDS = 1.0
 BLIND_SECONDS = 5.0
@@ -76,7 +76,7 @@ class Recovery:
     async def _release_due(self) -> None:
         """created → pending, for those whose time has come."""
         due = await self._store.due_created(self._clock.now(), RELEASED_AT_ONCE)
-        await _all(self._tasks.change(task.id, self._released) for task in due)
+        await side_by_side(self._tasks.change(task.id, self._released) for task in due)
 
     def _released(self, task: Task) -> Task | None:
         due = task.state is State.CREATED and task.next_attempt_at
@@ -94,7 +94,7 @@ class Recovery:
         self._stands.keep_only(task.id for task in attempts)
         self._orphans.keep_only(task.id for task in attempts)
         self._preparations.keep_only(task.ref for task in attempts if task.ref)
-        await _all(self._look_at(task, present, boottime) for task in attempts)
+        await side_by_side(self._look_at(task, present, boottime) for task in attempts)
 
     def _free_slots_of_closed(self, holding: dict[AttemptRef, str], attempts: list[Task]) -> None:
         """Normally the commit that closes an attempt frees its slot; of some commits the answer is lost."""
@@ -136,11 +136,3 @@ class Recovery:
         if task.attempt.phase is Phase.COMPLETING:
             return deadlines.overdue_completing(task, stood)
         return None
-
-
-async def _all(steps: Iterable[Awaitable[object]]) -> None:
-    """Side by side, so that their writes share a commit; the first error is raised when all are done."""
-    results = await asyncio.gather(*steps, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result

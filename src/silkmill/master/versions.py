@@ -51,7 +51,7 @@ class Versions:
             raise NotFound(
                 "spider",
                 f"{spider_key(project, name)}@{version_id}",
-                remedy="choose a version of this spider",
+                remedy=f"`silkmill versions {spider_key(project, name)}` lists those it has",
             )
         return version.spiders[name]
 

@@ -36,6 +36,14 @@ class Backoff:
         self._next = self._first
 
 
+async def side_by_side(steps: Iterable[Awaitable[object]]) -> None:
+    """So that their writes share a commit; the first error is raised when all are done."""
+    results = await asyncio.gather(*steps, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+
+
 async def in_turns(values: Iterable[Value], at_once: int = 200) -> AsyncIterator[Value]:
     """The values one by one. After so many of them all others that wait for the event loop have a turn: for
     long calculations, which would hold up every heartbeat."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from helpers import make_task
 from silkmill.adapters.store import codec, migrations, schema, statements
 from silkmill.adapters.store.migrations import run
 from silkmill.adapters.store.sqlite import SqliteStore
+from silkmill.domain.spider import SpiderConfig
 from silkmill.domain.states import State
+from silkmill.domain.version import FileEntry, SpiderVersion, Version
 from silkmill.ports.store import TaskFilter
 
 WITHOUT_CHANGE = {"limit": 1, "now": 1, "first": 0, "before": 0, "after": "", "ids": "[]", "keys": "[]"} | {
@@ -74,6 +77,22 @@ def test_tasks_of_the_first_schema_are_kept_and_work_as_new_ones(path: Path) -> 
             assert await store.waiting_after() == [(fired.id, task.id)]
 
     asyncio.run(look())
+
+
+async def test_versions_of_the_first_schema_are_listed_with_their_spiders(path: Path) -> None:
+    run(path, "0001")
+    files = (FileEntry("main.py", "ab", 3), FileEntry("spider.toml", "cd", 4))
+    spiders = {name: SpiderConfig(name, "shop") for name in ("news", "olds")}
+    version = Version("v1", "shop", files, spiders, datetime(2026, 3, 1, tzinfo=UTC))
+    with closing(sqlite3.connect(path)) as database:
+        row = ("version", "v1", 0, "", codec.encode(version))
+        database.execute("INSERT INTO records (kind, key, revision, change_id, doc) VALUES (?,?,?,?,?)", row)
+        database.commit()
+    with SqliteStore.open(path) as store:
+        listed = await store.records(SpiderVersion)
+    assert [(one.key, one.value) for one in listed] == [
+        (f"shop/{name}/v1", SpiderVersion("shop", name, "v1", 2, 7, version.created_at)) for name in spiders
+    ]
 
 
 def test_the_newest_migration_is_the_head() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -35,6 +36,10 @@ ANSWERS_AT_ONCE = [
     ("projects", "list"),
     ("schedules", "list"),
     ("deploy", "FOLDER"),
+    ("deploy", "ARCHIVE"),
+    ("versions", "hello"),
+    ("versions", "diff", "VERSION", "VERSION"),
+    ("rollback", "hello", "VERSION"),
     ("run", "FOLDER", "--detach"),
 ]
 OTHERS = {"up", "stop", "run"}
@@ -61,15 +66,19 @@ def test_no_command_is_forgotten() -> None:
 def test_a_client_command_imports_no_part_of_the_server(
     up: Cli, task_id: str, folder: Path, arguments: tuple[str, ...]
 ) -> None:
-    modules = imported(up, *named(arguments, task_id, folder))
+    modules = imported(up, *named(up, arguments, task_id, folder))
     assert "click" in modules
     assert [name for name in modules if SERVER_PARTS.match(name)] == []
 
 
-def named(arguments: tuple[str, ...], task_id: str, folder: Path) -> list[str]:
+def named(up: Cli, arguments: tuple[str, ...], task_id: str, folder: Path) -> list[str]:
     lines = folder / "lines.jsonl"
     lines.write_text("{}\n")
     names = {"TASK": task_id, "FOLDER": str(folder), "LINES": str(lines)}
+    if "ARCHIVE" in arguments:
+        names["ARCHIVE"] = shutil.make_archive(str(folder.with_name("packed")), "zip", folder)
+    if "VERSION" in arguments:
+        names["VERSION"] = up("show", task_id, "--json").json["version"]
     return [names.get(argument, argument) for argument in arguments]
 
 
@@ -87,7 +96,14 @@ def test_a_client_command_answers_within_a_multiple_of_a_bare_interpreter(
     up: Cli, task_id: str, folder: Path, arguments: tuple[str, ...]
 ) -> None:
     bare = [sys.executable, "-c", "pass"]
-    command = [sys.executable, "-m", "silkmill", *named(arguments, task_id, folder), "--data", str(up.data)]
+    command = [
+        sys.executable,
+        "-m",
+        "silkmill",
+        *named(up, arguments, task_id, folder),
+        "--data",
+        str(up.data),
+    ]
     times = [(seconds(bare), seconds(command)) for _ in range(5)]
     assert min(ours for _, ours in times) < BARE_RATIO * min(bare for bare, _ in times), times
 

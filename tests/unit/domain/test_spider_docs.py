@@ -41,12 +41,21 @@ def test_every_key_is_documented() -> None:
 
 
 def test_the_example_is_read() -> None:
-    [example] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-    assert toml.parse_spider_toml(example, file="docs").params["day"].default == "today"
+    one, several = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert toml.parse_spider_toml(one, file="docs")["shop"].params["day"].default == "today"
+    spiders = toml.parse_spider_toml(several, file="docs")
+    assert {name: config.limits.runtime_seconds for name, config in spiders.items()} == {
+        "news": 7200,
+        "archive": 86400,
+    }
+
+
+def test_the_keys_of_the_folder_are_marked() -> None:
+    marked = re.findall(r"^\| `([a-z_]+)` \|.*of the folder.* \|$", PAGE, re.MULTILINE)
+    assert sorted(marked) == sorted(toml.FOLDER_KEYS)
 
 
 LATER = {
-    "spiders": "spiders = {x = {}}",
     "limits.memory": 'limits = {memory = "1GiB"}',
     "limits.cpu": "limits = {cpu = 1.0}",
     "limits.processes": "limits = {processes = 1}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from silkmill.domain.errors import BadInput
@@ -64,7 +66,15 @@ mode = "null"
 
 
 def parse(text: str) -> SpiderConfig:
-    return parse_spider_toml(text, file="spider.toml")
+    """The only spider of a text."""
+    [spider] = parse_all(text).values()
+    return spider
+
+
+def parse_all(text: str) -> dict[str, SpiderConfig]:
+    spiders = parse_spider_toml(text, file="spider.toml")
+    assert all(config.name == name for name, config in spiders.items())
+    return spiders
 
 
 def refusal(text: str) -> BadInput:
@@ -207,7 +217,7 @@ def test_where_and_how_many_at_once() -> None:
         'on_disconnect = "wait"\nreplace_after = "90m"\nmax_concurrency = 3\n'
         '[placement]\nmode = "nodes"\nnodes = ["b", "a", "b"]\nlabels = {gpu = "1"}'
     )
-    config = parse_spider_toml(SMALL + text, file="spider.toml")
+    config = parse(SMALL + text)
     assert (config.on_disconnect, config.replace_after_seconds, config.max_concurrency) == ("wait", 5400.0, 3)
     assert config.placement == Placement("nodes", ("a", "b"), {"gpu": "1"})
 
@@ -235,11 +245,136 @@ def test_a_placement_that_makes_no_sense_is_refused(line: str, field: str) -> No
         ('[limits]\nmemory = "512MiB"', "limits.memory"),
         ("[limits]\ncpu = 1.5", "limits.cpu"),
         ("[limits]\nprocesses = 10", "limits.processes"),
-        ("[spiders.other]\npriority = 1", "spiders"),
     ],
 )
 def test_a_key_that_this_version_does_not_honour_is_refused_not_ignored(line: str, field: str) -> None:
     assert refusal(SMALL + line).field == field
+
+
+SEVERAL = """
+project = "shop"
+command = "python main.py {day}"
+tags = ["all"]
+[params]
+pages = 3
+[params.day]
+choices = ["today", "yesterday"]
+default = "today"
+[limits]
+runtime = "1h"
+items = 10
+[env]
+A = "top"
+B = "top"
+[files]
+ignore = ["*.tmp"]
+[spiders.news]
+[spiders.olds]
+command = ["./olds"]
+tags = []
+params.pages = 5
+params.extra = true
+params.day.default = "yesterday"
+limits.runtime = "2h"
+env.B = "own"
+"""
+
+
+class TestSeveralSpiders:
+    def test_each_table_is_a_spider_over_the_defaults(self) -> None:
+        spiders = parse_all(SEVERAL)
+        assert list(spiders) == ["news", "olds"]
+        assert spiders["news"] == SpiderConfig(
+            name="news",
+            project="shop",
+            command=("python", "main.py", "{day}"),
+            tags=("all",),
+            params={"pages": Param("int", 3), "day": Param(default="today", choices=("today", "yesterday"))},
+            env={"A": "top", "B": "top"},
+            limits=Limits(runtime_seconds=3600, items=10),
+            ignore=("*.tmp",),
+        )
+        assert spiders["olds"] == replace(
+            spiders["news"],
+            name="olds",
+            command=("./olds",),
+            tags=(),
+            params={
+                "pages": Param("int", 5),
+                "day": Param(default="yesterday", choices=("today", "yesterday")),
+                "extra": Param("bool", True),
+            },
+            env={"A": "top", "B": "own"},
+            limits=Limits(runtime_seconds=7200, items=10),
+        )
+
+    def test_a_short_parameter_replaces_a_table_and_a_table_a_short_one(self) -> None:
+        text = "[params]\nb = 1\n[params.a]\nrequired = true\n[spiders.x.params]\na = 2\nb = {type = 'str'}"
+        params = parse("command = 'true'\n" + text).params
+        assert params == {"a": Param("int", 2), "b": Param("str")}
+
+    @pytest.mark.parametrize(
+        ("own", "field"),
+        [
+            ("limits.runtime = 5", "spiders.x.limits.runtime"),
+            ("limits = 5", "spiders.x.limits"),
+            ("limits.runtme = '1s'", "spiders.x.limits.runtme"),
+            ("limits.memory = '1GiB'", "spiders.x.limits.memory"),
+            ("params.day.type = 'date'", "spiders.x.params.day.type"),
+            ("params.day.typ = 'int'", "spiders.x.params.day.typ"),
+            ("env.CRAWLAB_X = 'x'", "spiders.x.env.CRAWLAB_X"),
+            ("tags = ['']", "spiders.x.tags"),
+            ("command = ''", "spiders.x.command"),
+            ("command = 'x {other}'", "spiders.x.command"),
+            ("comand = 'x'", "spiders.x.comand"),
+            ("max_concurrency = -1", "spiders.x.max_concurrency"),
+            ("retry.on = ['all']", "spiders.x.retry.on"),
+            ("project = 'other'", "spiders.x.project"),
+            ("name = 'other'", "spiders.x.name"),
+            ("files.ignore = []", "spiders.x.files"),
+            ("spiders.y = {}", "spiders.x.spiders"),
+        ],
+    )
+    def test_an_error_names_the_key_of_the_spider(self, own: str, field: str) -> None:
+        refused = refusal(f"command = 'x {{day}}'\n[params.day]\ndefault = 'today'\n[spiders.x]\n{own}\n")
+        assert refused.field == field
+        assert f"spider.toml: {field} " in refused.detail
+
+    @pytest.mark.parametrize(
+        ("top", "field"),
+        [
+            ("limits.runtime = 5", "limits.runtime"),
+            ("limits.cpu = 1.0", "limits.cpu"),
+            ("name = 'x'", "name"),
+            ("priority = 0", "priority"),
+            ("project = 'A'", "project"),
+            ("command = ''", "command"),
+            ("command = 'x {day}'", "command"),
+            ("params.day.typ = 'int'", "params.day.typ"),
+            ("placement.mode = 'nodes'", "placement.nodes"),
+        ],
+    )
+    def test_a_wrong_default_is_named_where_it_is_written(self, top: str, field: str) -> None:
+        command = "" if "command" in top else "command = 'true'\n"
+        own = "params.day.help = 'x'\n" if "params" in top else ""
+        assert refusal(f"{top}\n{command}[spiders.x]\n{own}").field == field
+
+    def test_defaults_need_not_be_whole(self) -> None:
+        text = "command = 'true'\nplacement.mode = 'nodes'\n[spiders.x]\nplacement.nodes = ['a']\n"
+        assert parse(text).placement == Placement("nodes", ("a",), {})
+
+    @pytest.mark.parametrize(
+        ("text", "field"),
+        [
+            ("[spiders.News]\ncommand = 'true'", "spiders.News"),
+            ("[spiders]\nnews = 5", "spiders.news"),
+            ("spiders = ['news']", "spiders"),
+            ("[spiders.news]", "spiders.news.command"),
+            ("[spiders]", "name"),
+        ],
+    )
+    def test_what_is_no_spider(self, text: str, field: str) -> None:
+        assert refusal(text).field == field
 
 
 @pytest.mark.parametrize(

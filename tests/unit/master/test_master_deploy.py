@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -96,6 +99,68 @@ class TestBlobs:
         assert stored.value.object_name in await rig.bucket.names("blobs/")
 
 
+class TestTouching:
+    """Blobs that a deploy counts on are kept for it."""
+
+    async def touched_at(self, rig: Rig, sha256: str) -> datetime:
+        stored = await rig.store.record(Blob, sha256)
+        assert stored is not None
+        return stored.value.touched_at
+
+    async def test_asking_touches_what_is_there(self, rig: Rig) -> None:
+        one = await entry(rig, "a", b"one")
+        rig.clock.pass_time(DAY)
+        assert await rig.deploy.missing([one.sha256, sha(b"two")]) == [sha(b"two")]
+        assert await self.touched_at(rig, one.sha256) == rig.clock.now()
+
+    async def test_at_most_one_write_a_blob_and_hour(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        shas = [(await entry(rig, "a", b"%d" % number)).sha256 for number in range(20)]
+        replaced = counted(rig, monkeypatch)
+        for _ in range(60):
+            await rig.deploy.missing(shas)
+            rig.clock.pass_time(120)
+        assert len(replaced) == len(shas)  # in two hours, of which the first needs none
+
+    async def test_bringing_a_known_blob_touches_it(self, rig: Rig) -> None:
+        for data in (b"one", bytes(2 << 20)):
+            await rig.deploy.put_blob(sha(data), data)
+            rig.clock.pass_time(DAY)
+            await rig.deploy.put_blob_stream(sha(data), stream(data))
+            assert await self.touched_at(rig, sha(data)) == rig.clock.now()
+
+    async def test_who_touches_at_the_same_time_does_not_fail(self, rig: Rig) -> None:
+        one = await entry(rig, "a", b"one")
+        rig.clock.pass_time(DAY)
+        answers = await asyncio.gather(*(rig.deploy.missing([one.sha256]) for _ in range(10)))
+        assert answers == [[]] * 10
+
+    async def test_an_old_answer_makes_no_version(self, rig: Rig) -> None:
+        files = [await manifest(rig, SPIDER_TOML + "priority = 2\n"), await entry(rig, "a", b"one")]
+        rig.clock.pass_time(DAY / 2)
+        await rig.deploy.create_version(None, files)
+        rig.clock.pass_time(1)
+        with pytest.raises(BadInput, match="asked for more than 12 h ago; ask POST /blobs/missing again"):
+            await rig.deploy.create_version(None, files)
+        await rig.deploy.missing(file.sha256 for file in files)
+        await rig.deploy.create_version(None, files)
+
+
+DAY = 86400.0
+
+
+def counted(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What is replaced in the store from now on."""
+    replaced: list[object] = []
+    replace_record = rig.store.replace_record
+
+    async def counting(old: Any, value: Any, change_id: str) -> Any:
+        replaced.append(value)
+        return await replace_record(old, value, change_id)
+
+    monkeypatch.setattr(rig.store, "replace_record", counting)
+    return replaced
+
+
 class TestVersions:
     async def test_a_version_holds_its_files_and_spiders(self, rig: Rig) -> None:
         files = [await manifest(rig), await entry(rig, "lib/run.sh", b"#!/bin/sh\n", 0o755)]
@@ -152,7 +217,7 @@ class TestVersions:
 
     async def test_files_must_be_uploaded_first(self, rig: Rig) -> None:
         absent = FileEntry("a", sha(b"absent"), 6)
-        with pytest.raises(BadInput, match="1 files are not uploaded"):
+        with pytest.raises(BadInput, match="'a' is not uploaded"):
             await rig.deploy.create_version(None, [await manifest(rig), absent])
 
     @pytest.mark.parametrize(
@@ -170,10 +235,23 @@ class TestVersions:
         with pytest.raises(BadInput):
             await rig.deploy.create_version(None, [await manifest(rig), await entry(rig, "a", b"", mode)])
 
+    async def test_a_version_of_several_spiders(self, rig: Rig) -> None:
+        text = "command = 'true'\n[spiders.a]\n[spiders.b]\npriority = 1\n"
+        version = await rig.deploy.create_version("shop", [await manifest(rig, text)])
+        assert {name: config.priority for name, config in version.spiders.items()} == {"a": 5, "b": 1}
+        for name in ("a", "b"):
+            assert (await rig.versions.spider("shop", name)).version == version.id
+            assert [listed.version for listed in await rig.spiders.versions_of("shop", name)] == [version.id]
+        for name in ("a", "b"):
+            await rig.deploy.create_version("shop", [await manifest(rig, text)], name)
+        with pytest.raises(BadInput, match="names 'a', 'b'"):
+            await rig.deploy.create_version("shop", [await manifest(rig, text)], "c")
+
     @pytest.mark.parametrize("point", ["store.before_commit", "store.after_commit"])
-    @pytest.mark.parametrize("hit", [1, 2])
+    @pytest.mark.parametrize("hit", [1, 2, 3])
     async def test_cut_anywhere_a_repeat_makes_it(self, rig: Rig, point: str, hit: int) -> None:
         files = [await manifest(rig, SPIDER_TOML + "priority = 2\n")]
         faults.arm(f"{point}=error@{hit}*1")
         version = await repeated(lambda: rig.deploy.create_version(None, files))
         assert (await rig.versions.spider("default", "news")).version == version.id
+        assert version.id in [listed.version for listed in await rig.spiders.versions_of("default", "news")]

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from silkmill.master.preparations import Preparations
     from silkmill.master.projects import Projects
     from silkmill.master.schedules import Schedules
+    from silkmill.master.spiders import Spiders
     from silkmill.master.statistics import LiveStatistics
     from silkmill.master.tasks import Tasks
+    from silkmill.master.versions import Versions
     from silkmill.master.workers import Workers
 
 
@@ -36,6 +38,8 @@ class Parts:
     tasks: Tasks
     intake: Intake
     deploy: Deploy
+    versions: Versions
+    spiders: Spiders
     cancel: Canceller
     feed: Feed
     log_reader: LogReader

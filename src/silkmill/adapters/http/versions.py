@@ -13,6 +13,7 @@ from silkmill.adapters.http.answers import answer
 from silkmill.adapters.http.bodies import read_body
 from silkmill.adapters.http.parts import parts_of
 from silkmill.domain.version import FileEntry, Version
+from silkmill.domain.version_diff import diff
 
 router = APIRouter()
 
@@ -38,12 +39,20 @@ async def create_of_spider(project: str, name: str, request: Request) -> Respons
     return answer(version_view(version), 201)
 
 
+@router.get("/versions/{version}/diff/{other}")
+async def diff_of(version: str, other: str, request: Request) -> Response:
+    """What the other version has, lacks and says differently."""
+    versions = parts_of(request).versions
+    old, new = await versions.get(version), await versions.get(other)
+    return answer(diff(old, new))
+
+
 def version_view(version: Version) -> dict[str, Any]:
     return {
         "id": version.id,
         "project": version.project,
         "spiders": sorted(version.spiders),
         "files": len(version.files),
-        "bytes": sum(file.size for file in version.files),
+        "bytes": version.bytes,
         "created_at": version.created_at,
     }
