@@ -14,6 +14,7 @@ from log_bench import LATER, NOW, REF, SESSION, CountingBucket, LogBench, counte
 from tests.faults.staging import high_water_mark
 
 from silkmill.adapters.bucket import LocalBucket
+from silkmill.master.logs import Wanted
 from silkmill.master.logs.merged import BLOCK_BYTES
 from silkmill.protocol.logframe import frame_line
 from silkmill.runtime.workprocess import work_process
@@ -43,9 +44,11 @@ class LongLog:
             offset = await bench.writer.append(task, REF, SESSION, offset, piece)
         return cls(bench, bucket, lines - 1)
 
-    async def first(self, needle: bytes, offset: int = 0) -> bytes | None:
-        async for hit in self.bench.reader.search(await self.bench.task(), 1, needle, offset=offset):
-            return hit.line
+    async def first(self, wanted: Wanted | bytes, offset: int = 0) -> bytes | None:
+        wanted = Wanted(needle=wanted) if isinstance(wanted, bytes) else wanted
+        async for found in self.bench.reader.search(await self.bench.task(), 1, wanted, offset=offset):
+            if found.hits:
+                return found.hits[0].line
         return None
 
 
