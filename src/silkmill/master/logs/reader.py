@@ -72,11 +72,13 @@ class LogReader:
         return [*hits, *of_closing][-lines:]
 
     async def page(self, task: Task, number: int, wanted: Wanted, offset: int, limit: int) -> LogPage:
-        """`read`, with the wanted frames of the page only."""
+        """`read`, with the wanted frames of the page only; the last page that is not empty has the closing
+        line too."""
         log = await self._open(task, number)
         page = await next_page(log, max(offset, await place_of(log, wanted.since)), limit)
-        sieve = await sieve_at(log, wanted, page.offset)
-        return await sifted(page, sieve)
+        if page.data and page.end and (closing := closing_page(task, number)):
+            page = replace(page, data=page.data + closing.data)
+        return await sifted(page, await sieve_at(log, wanted, page.offset))
 
     async def place(self, task: Task, number: int, since: bytes) -> int:
         """Where a reader begins who wants the frames since then."""
