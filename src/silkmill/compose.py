@@ -26,6 +26,7 @@ from silkmill.master.deploy import Deploy
 from silkmill.master.dispatcher import Dispatcher
 from silkmill.master.feed import Feed
 from silkmill.master.intake import Intake
+from silkmill.master.log_search import LogSearch
 from silkmill.master.logs import LogReader, LogUpkeep, LogWriter
 from silkmill.master.outages import Outages
 from silkmill.master.permits import PermitBook
@@ -40,6 +41,7 @@ from silkmill.ports.clock import Clock
 from silkmill.ports.store import Store
 from silkmill.runtime import logging
 from silkmill.runtime.datadir import DataDirectory
+from silkmill.runtime.enginelog import EngineLog
 from silkmill.runtime.loop import every
 
 if TYPE_CHECKING:
@@ -58,7 +60,13 @@ class Master:
     upkeep: Upkeep
 
 
-def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission | None = None) -> Master:
+def make_master(
+    store: Store,
+    bucket: Bucket,
+    clock: Clock,
+    admission: Admission | None = None,
+    engine_log: EngineLog | None = None,
+) -> Master:
     """`admission`: everything, if none is given."""
     admission = admission or Everything(store)
     feed = Feed()
@@ -71,6 +79,7 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
     intake = Intake(store, bucket, tasks, versions, dispatcher, admission, clock)
     deploy = Deploy(store, bucket, versions, feed, outages, clock)
     writer = LogWriter(store, bucket, tasks.change)
+    reader = LogReader(store, bucket)
     collector = Collector(store, tasks, versions, workers.slots, writer, feed, outages, clock)
     return Master(
         parts=Parts(
@@ -81,7 +90,9 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
             deploy=deploy,
             cancel=Canceller(tasks, workers, clock),
             feed=feed,
-            log_reader=LogReader(store, bucket),
+            log_reader=reader,
+            log_search=LogSearch(store, reader),
+            engine_log=engine_log,
             workers=workers,
             dispatcher=dispatcher,
             permits=permits,
@@ -124,7 +135,8 @@ class Engine:
             logging.set_up(directory.logs)
             store = stack.enter_context(SqliteStore.open(directory.database))
             given = OnlyGiven(store) if only_given else None
-            master = make_master(store, LocalBucket(directory.bucket), SystemClock(), given)
+            bucket, engine_log = LocalBucket(directory.bucket), EngineLog(directory.logs)
+            master = make_master(store, bucket, SystemClock(), given, engine_log)
             if given is not None:
                 master.parts.feed.watch(given.notice)
             token, is_new = directory.token()
@@ -181,7 +193,8 @@ async def reading(data: Path) -> AsyncIterator[Reading]:
     token = secrets.token_urlsafe(32)
     directory = DataDirectory(data)
     with SqliteStore.open(directory.database) as store:
-        master = make_master(store, LocalBucket(directory.bucket), SystemClock())
+        bucket, engine_log = LocalBucket(directory.bucket), EngineLog(directory.logs)
+        master = make_master(store, bucket, SystemClock(), engine_log=engine_log)
         async with serving(create_app(master.parts, token), "127.0.0.1", 0, grace_seconds=0) as url:
             yield Reading(url, token)
 

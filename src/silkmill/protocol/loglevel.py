@@ -44,8 +44,8 @@ TRACEBACK = b"Traceback (most recent call last):"
 HEAD_BYTES = 256
 """A line says its level in so many bytes or not at all."""
 
-# {level} is a word of any case, where the signs around it leave no doubt; {LEVEL} one in capitals. Repeats are
-# counted, so that no line takes long.
+# {level} is a word of any case, where the signs around it leave no doubt; {LEVEL} one in capitals. All
+# repeats are counted, so that no line takes long.
 _FORMS = (
     rb"{level}:",  # ERROR:root:text, as Python by default; error: text
     rb"{LEVEL}(?:\s|$)",  # ERROR text
@@ -75,6 +75,10 @@ def _compiled() -> re.Pattern[bytes]:
 
 
 _find = _compiled().match
+
+
+def level_named(word: bytes) -> Level | None:
+    return LEVEL_WORDS.get(word.strip().lower())
 
 
 def level_of(text: bytes) -> Level | None:

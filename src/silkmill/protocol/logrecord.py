@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from silkmill.protocol.loglevel import LEVEL_WORDS, Level
+from silkmill.protocol.loglevel import Level, level_named
 
 
 class LogRecord:
-    """`level` is None for a name that is no level; a record without a name is an info. Numbers in `fields` are
-    their text as it was sent."""
+    """`level` is None for a name that is no level; a record without a name is an info. Numbers in `fields`
+    are their text as it was sent."""
 
     __slots__ = ("fields", "level")
 
@@ -41,7 +41,7 @@ def parse_record(text: bytes) -> LogRecord | None:
 def _level(name: Any) -> Level | None:
     if not name:
         return Level.INFO
-    return LEVEL_WORDS.get(name.strip().lower().encode(errors="replace")) if isinstance(name, str) else None
+    return level_named(name.encode(errors="replace")) if isinstance(name, str) else None
 
 
 def _text(value: Any) -> str | None:

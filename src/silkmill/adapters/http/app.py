@@ -8,9 +8,11 @@ from fastapi import Depends, FastAPI
 
 from silkmill.adapters.http import (
     blobs,
+    engine_log,
     events,
     health,
     items,
+    log_search,
     logs,
     nodes,
     problems,
@@ -26,7 +28,21 @@ from silkmill.adapters.http.guard import LOOPBACK, Guard
 from silkmill.adapters.http.parts import Parts
 
 PREFIX = "/api/v1"
-NOUNS = (submissions, tasks, logs, items, whys, spiders, versions, blobs, nodes, projects, events)
+NOUNS = (
+    submissions,
+    tasks,
+    logs,
+    log_search,
+    engine_log,
+    items,
+    whys,
+    spiders,
+    versions,
+    blobs,
+    nodes,
+    projects,
+    events,
+)
 
 
 def create_app(parts: Parts, token: str, *, hosts: frozenset[str] = LOOPBACK) -> FastAPI:

@@ -14,7 +14,7 @@ from silkmill.adapters.http.which_attempt import current_number, numbers
 from silkmill.domain.errors import BadInput, NotFound
 from silkmill.domain.task import Task
 from silkmill.master.feed import Hint, LimitsChanged, Resync, Subscription, TaskChanged
-from silkmill.master.logs import LogPage, Wanted
+from silkmill.master.logs import LogPage
 from silkmill.master.logs.closing import closing_page
 from silkmill.master.logs.sieve import Sieve, sifted
 
@@ -107,12 +107,12 @@ class LogFollow:
 
     async def _sifted(self, task: Task, number: int, page: LogPage) -> bytes:
         """The wanted frames of a page; pages of one attempt come in order."""
-        wanted = self._choice.wanted
-        if wanted == Wanted():
-            return page.data
         if self._sieve is None or self._sieve[0] != number:
-            self._sieve = number, await self._parts.log_reader.sieve(task, number, wanted, page.offset)
+            self._sieve = number, await self._new_sieve(task, number, page)
         return (await sifted(page, self._sieve[1])).data
+
+    async def _new_sieve(self, task: Task, number: int, page: LogPage) -> Sieve:
+        return await self._parts.log_reader.sieve(task, number, self._choice.wanted, page.offset)
 
     async def _closing_line(self, task: Task, number: int) -> bytes:
         """Of an attempt that went with its worker, once."""

@@ -56,12 +56,15 @@ class LogReader:
     async def search(
         self, task: Task, number: int, wanted: Wanted, *, offset: int = 0
     ) -> AsyncIterator[Found]:
-        """Wanted frames from `offset` on, with how far they were looked for, read as they are asked for."""
+        """Wanted frames from `offset` on, with how far they were looked for, read as they are asked for.
+
+        Who goes on behind the last byte has had the closing line."""
         log = await self._open(task, number)
         async for found in search(log, wanted, offset):
             yield found
-        if closing := closing_page(task, number):
-            yield Found(Sieve(wanted).hits(closing), closing.next_offset, 0)
+        closing = closing_page(task, number)
+        if closing and offset <= closing.offset:
+            yield Found(Sieve(wanted).hits(closing), closing.offset + 1, 0)
 
     async def last(self, task: Task, number: int, wanted: Wanted, lines: int) -> list[Hit]:
         """The last of all wanted frames, looked for from the end."""

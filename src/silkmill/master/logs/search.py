@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from silkmill.master.logs.grams import looked_up
 from silkmill.master.logs.layout import Log
 from silkmill.master.logs.merged import Block
-from silkmill.master.logs.pages import next_page
-from silkmill.master.logs.sieve import Hit, Sieve
+from silkmill.master.logs.pages import lines_of, next_page
+from silkmill.master.logs.sieve import Hit, Sieve, ends_line
 from silkmill.master.logs.since import place_of
 from silkmill.master.logs.wanted import Wanted
 from silkmill.protocol.logframe import STDOUT_JSON
@@ -18,6 +18,8 @@ from silkmill.protocol.logframe import STDOUT_JSON
 WINDOW_BYTES = 256 * 1024
 LOOK_BACK_BYTES = 64 * 1024
 """A line that continues another one is known as such if that one is not further away."""
+MOST_LOOK_BACK_BYTES = 1024 * 1024
+"""Where all of those are pieces of one line that was cut."""
 STRETCH_BYTES = 1024 * 1024
 Span = tuple[int, int]
 
@@ -32,7 +34,8 @@ class Found:
 
 
 async def search(log: Log, wanted: Wanted, start: int) -> AsyncIterator[Found]:
-    """Hits from `start` on, in order, window by window. A line that was cut at 64 KiB is matched piece by piece.
+    """Hits from `start` on, in order, window by window. The needle is looked for in each piece of a line that
+    was cut at 64 KiB.
 
     Of a merged log only those blocks are read that may hold a wanted line, by their index and words."""
     sieve, at = Sieve(wanted), 0
@@ -62,14 +65,27 @@ async def last_hits(log: Log, wanted: Wanted, lines: int) -> list[Hit]:
 async def sieve_at(log: Log, wanted: Wanted, offset: int) -> Sieve:
     """One that knows what the line at `offset` may continue."""
     sieve = Sieve(wanted)
-    begin = max(0, offset - LOOK_BACK_BYTES) if wanted.by_record else offset
+    if not wanted.by_record:
+        return sieve
+    back, lines = LOOK_BACK_BYTES, await _lines_before(log, offset, LOOK_BACK_BYTES)
+    while back < min(offset, MOST_LOOK_BACK_BYTES) and not any(ends_line(hit.line) for hit in lines):
+        back *= 2
+        lines = await _lines_before(log, offset, back)
+    sieve.look_back(lines)
+    return sieve
+
+
+async def _lines_before(log: Log, offset: int, back: int) -> list[Hit]:
+    """The frames that begin in the bytes before `offset`."""
+    lines: list[Hit] = []
+    begin = max(0, offset - back)
     while begin < offset:
         page = await next_page(log, begin, offset - begin)
-        sieve.look_back(page, offset)
+        lines += [Hit(at, line) for at, line in lines_of(page, None) if at < offset]
         if page.next_offset == begin:
             break
         begin = page.next_offset
-    return sieve
+    return lines
 
 
 async def _through(log: Log, sieve: Sieve, offset: int, end: int) -> AsyncIterator[Found]:
@@ -91,9 +107,11 @@ async def _spans(log: Log, wanted: Wanted, start: int) -> AsyncIterator[Span]:
     if log.merged is None or not (hashes or wanted.by_record):
         yield start, log.end
         return
-    async for number in log.merged.may_hold(hashes, log.block_at(start)):
+    first = log.block_at(start)
+    async for number in log.merged.may_hold(hashes, first):
         block = log.merged.blocks[number]
-        if _may_hold(block, wanted):
+        goes_on = number == first > 0  # perhaps with lines that continue one before
+        if goes_on or _may_hold(block, wanted):
             yield max(start, block.start), block.end
 
 

@@ -28,7 +28,7 @@ class Sieve:
     its last one."""
 
     def __init__(self, wanted: Wanted) -> None:
-        self._wanted = wanted
+        self.wanted = wanted
         self._literals = wanted.literals
         self._matches = matcher(wanted.needle)
         self._levels = {STDOUT: Levels(), STDERR: Levels()}
@@ -45,23 +45,22 @@ class Sieve:
             return []
         patience = Patience()
         hits: list[Hit] = []
-        for offset, line in lines_of(page, None if self._wanted.by_record else self._wanted.stream):
+        for offset, line in lines_of(page, None if self.wanted.by_record else self.wanted.stream):
             hits += self._take(Hit(offset, line))
             patience.check()
         return hits
 
-    def look_back(self, page: LogPage, before: int) -> None:
-        """See lines that are not asked for, but which those from offset `before` on may continue."""
-        for offset, line in lines_of(page, None):
-            if offset < before:
-                self._record(Hit(offset, line))
+    def look_back(self, lines: list[Hit]) -> None:
+        """See lines that are not asked for, but which those behind them may continue."""
+        for line in lines:
+            self._record(line)
 
     def _must_see(self, page: LogPage) -> bool:
         """Whether its lines say something about those behind it."""
-        return self._wanted.level is not None or bool(self._pieces) or _CUT_MESSAGE in page.data
+        return self.wanted.level is not None or bool(self._pieces) or _CUT_MESSAGE in page.data
 
     def _take(self, hit: Hit) -> list[Hit]:
-        found = self._record(hit) if self._wanted.by_record else [hit]
+        found = self._record(hit) if self.wanted.by_record else [hit]
         return [hit for hit in found if self._wants_line(hit.line)]
 
     def _record(self, hit: Hit) -> list[Hit]:
@@ -75,22 +74,22 @@ class Sieve:
         if frame is None or levels is None:
             return []
         levels.of(frame.text, partial=frame.partial)
-        return [hit] if not self._wanted.where and self._is_bad_enough(levels) else []
+        return [hit] if not self.wanted.where and self._is_bad_enough(levels) else []
 
     def _message(self) -> list[Hit]:
         pieces, self._pieces = self._pieces, []
         record = parse_record(b"".join(hit.line.split(b" ", 3)[3][:-1] for hit in pieces))
         if record is None:
             return []
-        level = self._wanted.level
+        level = self.wanted.level
         bad_enough = level is None or (record.level is not None and record.level >= level)
-        return pieces if bad_enough and all(record.has(*pair) for pair in self._wanted.where) else []
+        return pieces if bad_enough and all(record.has(*pair) for pair in self.wanted.where) else []
 
     def _is_bad_enough(self, levels: Levels) -> bool:
-        return self._wanted.level is not None and (levels.level or 0) >= self._wanted.level
+        return self.wanted.level is not None and (levels.level or 0) >= self.wanted.level
 
     def _wants_line(self, line: bytes) -> bool:
-        stream, since = self._wanted.stream, self._wanted.since
+        stream, since = self.wanted.stream, self.wanted.since
         if stream is not None and not line.startswith(stream, TIME_BYTES + 1):
             return False
         if since is not None and line[:TIME_BYTES] < since:
@@ -98,7 +97,13 @@ class Sieve:
         return self._matches(line.split(b" ", 3)[-1][:-1])
 
 
+def ends_line(frame: bytes) -> bool:
+    return frame.split(b" ", 3)[2:3] == [b"F"]
+
+
 async def sifted(page: LogPage, sieve: Sieve) -> LogPage:
     """The page with the wanted frames only. In a thread: an expression may take its time."""
+    if sieve.wanted == Wanted():
+        return page
     hits = await asyncio.to_thread(sieve.hits, page)
     return replace(page, data=b"".join(hit.line for hit in hits))

@@ -18,8 +18,7 @@ async def place_of(log: Log, since: bytes | None) -> int:
         return 0
     if log.merged is not None:
         time = since.decode()
-        blocks = (block.start for block in log.merged.blocks if max(block.first_time, block.last_time) >= time)
-        return next(blocks, log.end)
+        return next((block.start for block in log.merged.blocks if block.latest >= time), log.end)
     low, high = 0, log.end
     while high - low > NEAR_BYTES:
         middle = (low + high) // 2

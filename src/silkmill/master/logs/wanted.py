@@ -20,8 +20,8 @@ _PLAIN = re.compile(r"[0-9A-Za-z_]+")
 class Wanted:
     """What is None or empty does not narrow.
 
-    `stream`: b"stdout" (its messages too), b"stderr" or b"system". `level`: this one and worse. `where`: names
-    and values of fields of a LOG message, all of them. `since`: a time as frames have it."""
+    `stream`: b"stdout" (its messages too), b"stderr" or b"system". `level`: this one and worse. `where`:
+    names and values of fields of a LOG message, all of them. `since`: a time as frames have it."""
 
     stream: bytes | None = None
     needle: Needle | None = None

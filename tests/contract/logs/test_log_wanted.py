@@ -1,0 +1,164 @@
+"""Searching by level, field and time: the same lines at every age of a log, from anywhere, backwards too."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+
+import pytest
+from log_bench import LATER, NOW, LogBench
+
+from silkmill.master.logs import Wanted, grams, parse_needle, search, since, upkeep
+from silkmill.master.logs.sieve import ends_line
+from silkmill.protocol.logframe import LogFramer, frame_line, parse_frame, rfc3339, system_line
+from silkmill.protocol.loglevel import Level, Levels
+
+START_NS = 1_700_000_000_000_000_000
+_TRACEBACK = b"Traceback (most recent call last):\n  File x\n    x = 1\n\nKeyError: 'page'\n"
+_TEXTS = (
+    b"hello\n",
+    b"INFO:root:an error page\n",
+    b"2026-01-01 00:00:00 [news] WARNING: slow\n",
+    b"ERROR:root:failed\n" + _TRACEBACK,
+    b"INFO:root:then it crashes\n" + _TRACEBACK,
+    b"[critical] stop\n    and why\n",
+    b"\xff\x00\n",
+    b"ERROR " + b"long " * 20_000 + b"\n",
+)
+
+
+def _message(chance: random.Random) -> bytes:
+    fields = {"site": chance.choice(["example", "x", "größe"]), "page": chance.randrange(3)}
+    level = chance.choice(["debug", "info", "WARN", "error", "loud", None])
+    message = "long " * chance.choices([1, 20_000], [30, 1])[0]
+    value = {"level": level, "message": message, "fields": fields}
+    return json.dumps(value, ensure_ascii=chance.random() < 0.5).encode()
+
+
+def _log(frames: int) -> bytes:
+    chance, time_ns = random.Random(7), START_NS
+    framers = {b"stdout": LogFramer(b"stdout"), b"stderr": LogFramer(b"stderr")}
+    log = bytearray(system_line("ERROR is no level of ours", time_ns))
+    for _ in range(frames):
+        time_ns += chance.randrange(10**9)
+        if chance.random() < 0.3:
+            log += frame_line(b"stdout/json", _message(chance), time_ns)
+        else:
+            text = chance.choices(_TEXTS, [20, 20, 5, 1, 1, 1, 5, 0.1])[0]
+            log += b"".join(framers[chance.choice([b"stdout", b"stderr"])].feed(text, time_ns))
+    return bytes(log)
+
+
+LOG = _log(400)
+FRAMES = [frame + b"\n" for frame in LOG.split(b"\n")[:-1]]
+PIECES = {sum(map(len, FRAMES[: number + 1])) for number, frame in enumerate(FRAMES) if not ends_line(frame)}
+"""Offsets of frames that go on with a line. What begins there is given whole."""
+MIDDLE = rfc3339(START_NS + 100 * 10**9).encode()
+WANTED = [
+    Wanted(level=Level.ERROR),
+    Wanted(level=Level.WARNING),
+    Wanted(level=Level.CRITICAL),
+    Wanted(level=Level.DEBUG),
+    Wanted(b"stderr", level=Level.ERROR),
+    Wanted(needle=parse_needle("KeyError"), level=Level.ERROR),
+    Wanted(needle=parse_needle("l.ng"), level=Level.WARNING),
+    Wanted(where=(("site", "x"),)),
+    Wanted(where=(("site", "example"), ("page", "1"))),
+    Wanted(where=(("site", "größe"),)),
+    Wanted(level=Level.ERROR, where=(("site", "x"),)),
+    Wanted(level=Level.CRITICAL, where=(("site", "x"),)),
+    Wanted(since=MIDDLE),
+    Wanted(b"stdout", level=Level.ERROR, since=MIDDLE),
+    Wanted(since=rfc3339(START_NS + 10**15).encode()),
+    Wanted(since=rfc3339(0).encode(), needle=b"hello"),
+]
+
+
+def _expected(wanted: Wanted) -> list[bytes]:
+    """By a plain reading of the whole log."""
+    levels, pieces, lines = {b"stdout": Levels(), b"stderr": Levels()}, [], []
+    for line in FRAMES:
+        frame = parse_frame(line[:-1])
+        assert frame is not None
+        found, level, fields = [line], None, None
+        if frame.tag == b"stdout/json":
+            pieces.append(line)
+            if frame.partial:
+                continue
+            value = json.loads(b"".join(piece.split(b" ", 3)[3][:-1] for piece in pieces))
+            found, pieces, fields = pieces, [], value["fields"]
+            level = {"WARN": 3, "error": 4, "debug": 1, "info": 2, "loud": None, None: 2}[value["level"]]
+        elif frame.tag in levels:
+            level = levels[frame.tag].of(frame.text, partial=frame.partial)
+        if (wanted.level is None or (level or 0) >= wanted.level) and all(
+            fields is not None and str(fields[name]) == value for name, value in wanted.where
+        ):
+            lines += [line for line in found if _fits(line, wanted)]
+    return lines
+
+
+def _fits(line: bytes, wanted: Wanted) -> bool:
+    text = line.split(b" ", 3)[3][:-1]
+    needle = wanted.needle
+    return (
+        (wanted.stream is None or line.split(b" ")[1].startswith(wanted.stream))
+        and (wanted.since is None or line[:30] >= wanted.since)
+        and (needle is None or (needle in text if isinstance(needle, bytes) else bool(needle.search(text))))
+    )
+
+
+@pytest.fixture(params=["live", "closed", "merged", "chunks gone"])
+async def stored(
+    request: pytest.FixtureRequest, small_sizes: None, bench: LogBench, monkeypatch: pytest.MonkeyPatch
+) -> LogBench:
+    monkeypatch.setattr(search, "WINDOW_BYTES", 3000)
+    monkeypatch.setattr(search, "STRETCH_BYTES", 5000)
+    monkeypatch.setattr(since, "NEAR_BYTES", 1000)
+    monkeypatch.setattr(upkeep, "BLOCK_BYTES", 70_000)  # whole frames, as in earnest
+    monkeypatch.setattr(grams, "FEWEST_BLOCKS", 2)
+    await bench.append_all(LOG, 100_000)
+    if request.param != "live":
+        await bench.close()
+    if request.param in ("merged", "chunks gone"):
+        await bench.keep_up(NOW)
+    if request.param == "chunks gone":
+        await bench.keep_up(LATER)
+    return bench
+
+
+@pytest.mark.parametrize("wanted", WANTED, ids=str)
+async def test_exactly_the_wanted_lines(stored: LogBench, wanted: Wanted) -> None:
+    expected = _expected(wanted)
+    hits = await stored.hits(wanted)
+    assert [hit.line for hit in hits] == expected
+    assert all(LOG[hit.offset :].startswith(hit.line) for hit in hits)
+    for lines in (1, 3, 10_000):
+        last = await stored.reader.last(await stored.task(), 1, wanted, lines)
+        assert last == hits[-lines:]
+    for hit in hits[:: max(1, len(hits) // 10)]:
+        if hit.offset not in PIECES:
+            assert await stored.hits(wanted, offset=hit.offset) == hits[hits.index(hit) :]
+
+
+def test_the_expectation_is_not_empty() -> None:
+    assert [str(wanted) for wanted in WANTED if not _expected(wanted)] == [str(WANTED[11]), str(WANTED[14])]
+
+
+@pytest.mark.parametrize("wanted", WANTED[:6], ids=str)
+async def test_pages_hold_the_wanted_lines(stored: LogBench, wanted: Wanted) -> None:
+    task = await stored.task()
+    assert b"".join([data async for data in _pages(stored, wanted, 70_000)]) == b"".join(_expected(wanted))
+    assert (await stored.reader.page(task, 1, Wanted(since=MIDDLE), 0, 10**6)).data.startswith(
+        _expected(Wanted(since=MIDDLE))[0]
+    )
+
+
+async def _pages(bench: LogBench, wanted: Wanted, limit: int) -> Iterator[bytes]:  # type: ignore[misc]
+    task, offset = await bench.task(), 0
+    while True:
+        page = await bench.reader.page(task, 1, wanted, offset, limit)
+        yield page.data
+        if page.next_offset == offset:
+            return
+        offset = page.next_offset
