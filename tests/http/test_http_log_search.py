@@ -107,7 +107,7 @@ async def search(client: AsyncClient, **which: Any) -> list[tuple[str, int, str]
 
 @pytest.fixture
 async def tasks(rig: Rig, agent: Agent, version: str) -> list[str]:
-    """Five tasks with a log each, the second one lost with its worker and begun again, the last one running."""
+    """Five tasks with a log each; the second one was lost with its worker and begun again, the last runs."""
     ids = []
     for number in range(5):
         rig.clock.pass_time(3600)
@@ -171,7 +171,11 @@ async def test_only_attempts_that_ended_since_are_read(
 
 async def test_other_spiders_and_projects_are_left_out(client: AsyncClient, tasks: list[str]) -> None:
     assert (await client.search_logs("other"))["lines"] == []
-    assert (await client.search_logs("news", project="other")) == {"lines": [], "unreadable": [], "next": None}
+    assert (await client.search_logs("news", project="other")) == {
+        "lines": [],
+        "unreadable": [],
+        "next": None,
+    }
     assert (await client.search_logs("other", cursor=f"{tasks[0]}.1.0"))["lines"] == []
 
 
