@@ -18,8 +18,10 @@ from silkmill.adapters.http.parts import Parts
 from silkmill.adapters.http.server import serving
 from silkmill.adapters.local_link import LocalLink
 from silkmill.adapters.store.sqlite import SqliteStore
-from silkmill.master import groups, recovery, upkeep
+from silkmill.domain.retention import Policy
+from silkmill.master import groups, recovery, retention, upkeep
 from silkmill.master.admission import Admission, Everything, OnlyGiven
+from silkmill.master.belongings import Items, Logs
 from silkmill.master.cancel import Canceller
 from silkmill.master.collector import Collector
 from silkmill.master.deploy import Deploy
@@ -32,6 +34,7 @@ from silkmill.master.outages import Outages
 from silkmill.master.permits import PermitBook
 from silkmill.master.projects import Projects
 from silkmill.master.recovery import Recovery
+from silkmill.master.retention import Retention
 from silkmill.master.tasks import Tasks
 from silkmill.master.upkeep import Upkeep
 from silkmill.master.versions import Versions
@@ -58,6 +61,7 @@ class Master:
     link: LocalLink
     recovery: Recovery
     upkeep: Upkeep
+    retention: Retention
 
 
 def make_master(
@@ -66,8 +70,9 @@ def make_master(
     clock: Clock,
     admission: Admission | None = None,
     engine_log: EngineLog | None = None,
+    policy: Policy | None = None,
 ) -> Master:
-    """`admission`: everything, if none is given."""
+    """`admission` and `policy`: everything, if none is given."""
     admission = admission or Everything(store)
     feed = Feed()
     outages = Outages(clock)
@@ -101,6 +106,9 @@ def make_master(
         link=LocalLink(workers, collector, deploy),
         recovery=Recovery(store, tasks, workers, versions, intake.groups, outages, clock),
         upkeep=Upkeep(store, LogUpkeep(store, bucket, tasks.change), clock),
+        retention=Retention(
+            store, tasks.change, Logs(store, bucket), Items(store), (), policy or Policy(), clock
+        ),
     )
 
 
@@ -136,7 +144,7 @@ class Engine:
             store = stack.enter_context(SqliteStore.open(directory.database))
             given = OnlyGiven(store) if only_given else None
             bucket, engine_log = LocalBucket(directory.bucket), EngineLog(directory.logs)
-            master = make_master(store, bucket, SystemClock(), given, engine_log)
+            master = make_master(store, bucket, SystemClock(), given, engine_log, settings.policy)
             if given is not None:
                 master.parts.feed.watch(given.notice)
             token, is_new = directory.token()
@@ -153,6 +161,7 @@ class Engine:
                 group.create_task(self._master.parts.dispatcher.run()),
                 group.create_task(every(recovery.TICK_SECONDS, self._master.recovery.tick)),
                 group.create_task(every(upkeep.TICK_SECONDS, self._master.upkeep.tick)),
+                group.create_task(every(retention.TICK_SECONDS, self._master.retention.tick)),
                 group.create_task(every(groups.TICK_SECONDS, self._master.parts.intake.groups.tick)),
             ]
             await self._agent.run()

@@ -129,6 +129,8 @@ class _Pass:
 
 def _attempts(task: Task, since: bytes | None, cursor: Cursor | None) -> list[tuple[int, int]]:
     """Those that may have wanted lines, in order, and where to begin in each."""
+    if task.expiry.logs_at is not None:
+        return []
     begun = cursor if cursor and cursor.task_id == task.id else None
     first, offset = (begun.attempt or 0, begun.offset) if begun else (0, 0)
     closed = [past for past in task.history if not since or frame_time(past.finished_at + SKEW) >= since]

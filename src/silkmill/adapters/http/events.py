@@ -11,7 +11,7 @@ from starlette.requests import Request
 from silkmill.adapters.http.event_stream import HEARTBEAT, EventStream, event, next_within
 from silkmill.adapters.http.parts import parts_of
 from silkmill.adapters.http.task_view import state_view
-from silkmill.domain.task import Task
+from silkmill.domain.task import Expiry, Task
 from silkmill.master.feed import Feed, Resync, TaskChanged
 
 REMEMBERED_ENDS = 10_000
@@ -47,7 +47,8 @@ def _changed(task: Task, *, ended: bool) -> bytes:
 
 
 class _Ends:
-    """Which ends this connection was told: a final record still changes when its log is merged."""
+    """Which ends this connection was told: a final record still changes when its log is merged
+    and when retention takes something away."""
 
     def __init__(self) -> None:
         self._told: OrderedDict[str, None] = OrderedDict()
@@ -62,4 +63,4 @@ class _Ends:
 
 
 def _is_upkeep(task: Task) -> bool:
-    return any(attempt.merged_at for attempt in task.history[-1:])
+    return task.expiry != Expiry() or any(attempt.merged_at for attempt in task.history[-1:])

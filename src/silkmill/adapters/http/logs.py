@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from silkmill.adapters.http.event_stream import EventStream
+from silkmill.adapters.http.kept import check_log_kept
 from silkmill.adapters.http.log_follow import LogFollow, read_position
 from silkmill.adapters.http.log_lines import Choice, wanted
 from silkmill.adapters.http.parts import parts_of
@@ -42,6 +43,7 @@ async def log(
     parts = parts_of(request)
     choice = Choice(narrowed, raw)
     task = await parts.tasks.find(task_id)
+    check_log_kept(task)
     ref, positions = choose_attempt(task, attempt)
     headers = {"Silkmill-Log-Bytes": str(positions.log_offset)}
     kind = "application/octet-stream" if raw else "text/plain; charset=utf-8"
@@ -71,6 +73,7 @@ async def follow(
     """Events `log` (id: attempt:offset), `state`, `end`. Without `attempt` it goes on with the next one."""
     parts = parts_of(request)
     task = await parts.tasks.find(task_id)
+    check_log_kept(task)
     choose_attempt(task, attempt)
     position = read_position(last_event_id) if last_event_id else None
     following = LogFollow(parts, Choice(narrowed), task.id, attempt, position)

@@ -46,6 +46,8 @@ def task_view(task: Task, now: datetime) -> dict[str, Any]:
         "created_at": task.created_at,
         "started_at": latest.started_at if latest else None,
         "finished_at": task.finished_at,
+        "log_deleted_at": task.expiry.logs_at,
+        "items_deleted_at": task.expiry.items_at,
     }
 
 
