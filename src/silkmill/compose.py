@@ -19,10 +19,11 @@ from silkmill.adapters.http.server import serving
 from silkmill.adapters.local_link import LocalLink
 from silkmill.adapters.store.sqlite import SqliteStore
 from silkmill.domain.retention import Policy
-from silkmill.master import groups, recovery, retention, upkeep
+from silkmill.master import collection, groups, recovery, retention, upkeep
 from silkmill.master.admission import Admission, Everything, OnlyGiven
 from silkmill.master.belongings import Items, Logs
 from silkmill.master.cancel import Canceller
+from silkmill.master.collection import Collection
 from silkmill.master.collector import Collector
 from silkmill.master.deploy import Deploy
 from silkmill.master.dispatcher import Dispatcher
@@ -37,6 +38,7 @@ from silkmill.master.recovery import Recovery
 from silkmill.master.retention import Retention
 from silkmill.master.tasks import Tasks
 from silkmill.master.upkeep import Upkeep
+from silkmill.master.version_retention import VersionRetention
 from silkmill.master.versions import Versions
 from silkmill.master.workers import Workers
 from silkmill.ports.bucket import Bucket
@@ -62,6 +64,7 @@ class Master:
     recovery: Recovery
     upkeep: Upkeep
     retention: Retention
+    collection: Collection
 
 
 def make_master(
@@ -73,10 +76,10 @@ def make_master(
     policy: Policy | None = None,
 ) -> Master:
     """`admission` and `policy`: everything, if none is given."""
-    admission = admission or Everything(store)
+    admission, policy = admission or Everything(store), policy or Policy()
     feed = Feed()
     outages = Outages(clock)
-    tasks, versions = Tasks(store, feed), Versions(store)
+    tasks, versions = Tasks(store, feed), Versions(store, clock)
     workers = Workers(store, tasks, feed, clock)
     projects = Projects(store, feed)
     permits = PermitBook(versions, projects)
@@ -107,8 +110,16 @@ def make_master(
         recovery=Recovery(store, tasks, workers, versions, intake.groups, outages, clock),
         upkeep=Upkeep(store, LogUpkeep(store, bucket, tasks.change), clock),
         retention=Retention(
-            store, tasks.change, Logs(store, bucket), Items(store), (), policy or Policy(), clock
+            store,
+            tasks.change,
+            Logs(store, bucket),
+            Items(store),
+            others=(),
+            versions=VersionRetention(store, versions, policy.versions_for, clock),
+            policy=policy,
+            clock=clock,
         ),
+        collection=Collection(store, bucket, clock),
     )
 
 
@@ -162,6 +173,7 @@ class Engine:
                 group.create_task(every(recovery.TICK_SECONDS, self._master.recovery.tick)),
                 group.create_task(every(upkeep.TICK_SECONDS, self._master.upkeep.tick)),
                 group.create_task(every(retention.TICK_SECONDS, self._master.retention.tick)),
+                group.create_task(every(collection.TICK_SECONDS, self._master.collection.tick)),
                 group.create_task(every(groups.TICK_SECONDS, self._master.parts.intake.groups.tick)),
             ]
             await self._agent.run()

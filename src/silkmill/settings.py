@@ -79,6 +79,8 @@ class Settings(BaseSettings):
     """How many bytes of the logs of ended tasks are kept."""
     keep_items_for: Age = 0.0
     """How long the items of an ended task are kept."""
+    keep_versions_for: Age = 0.0
+    """How long a version is kept that no spider points to and no kept task has."""
 
     @property
     def policy(self) -> Policy:
@@ -88,6 +90,7 @@ class Settings(BaseSettings):
             logs_for=_span(self.keep_logs_for),
             log_bytes=self.keep_logs or None,
             items_for=_span(self.keep_items_for),
+            versions_for=_span(self.keep_versions_for),
         )
 
     @field_validator("labels")

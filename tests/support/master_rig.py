@@ -72,7 +72,7 @@ class Rig:
         self.store, self.bucket, self.clock = store, bucket or memory_bucket(), clock or FakeClock()
         self.feed = Feed()
         self.tasks = Tasks(store, self.feed)
-        self.versions = Versions(store)
+        self.versions = Versions(store, self.clock)
         self.outages = Outages(self.clock)
         self.deploy = Deploy(store, self.bucket, self.versions, self.feed, self.outages, self.clock)
         self.workers = Workers(store, self.tasks, self.feed, self.clock)

@@ -14,7 +14,8 @@ again."""
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is None is kept for ever, however much it is. Ages count from the end of a task.
+    """What is None is kept for ever, however much it is. Ages count from the end of a task; that of a
+    version, which goes once nothing needs it, from its creation.
 
     `tasks`: so many ended tasks. `log_bytes`: so many bytes of the logs of ended tasks."""
 
@@ -23,6 +24,7 @@ class Policy:
     logs_for: timedelta | None = None
     log_bytes: int | None = None
     items_for: timedelta | None = None
+    versions_for: timedelta | None = None
 
     @property
     def keeps_everything(self) -> bool:

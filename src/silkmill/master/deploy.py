@@ -13,6 +13,7 @@ from silkmill.domain.errors import BadInput, Conflict, Duplicate, NotFound
 from silkmill.domain.spider import Spider, SpiderConfig, check_name
 from silkmill.domain.spider_toml import parse_spider_toml
 from silkmill.domain.version import Blob, FileEntry, Version, version_id
+from silkmill.master.blob_records import BlobRecords
 from silkmill.master.feed import Feed, LimitsChanged
 from silkmill.master.outages import Outages
 from silkmill.master.versions import Versions, spider_key
@@ -41,20 +42,22 @@ class Deploy:
     ) -> None:
         self._store, self._bucket, self._versions, self._feed = store, bucket, versions, feed
         self._outages, self._clock = outages, clock
+        self._blobs = BlobRecords(store, bucket, clock)
 
     async def missing(self, shas: Iterable[str]) -> list[str]:
         """Those of the blobs that must be uploaded, in the order given. Raises BadInput."""
         unique = list(dict.fromkeys(_check_sha(sha) for sha in shas))
-        return [sha for sha in unique if await self._store.record(Blob, sha) is None]
+        kept = await self._blobs.touched(unique)
+        return [sha for sha in unique if sha not in kept]
 
     async def put_blob(self, sha256: str, data: bytes) -> None:
         """Store a file's content. A repeat is harmless. Raises BadInput when it has another hash."""
         Hashed(sha256, data).check()
-        if await self._store.record(Blob, sha256) is not None:
+        if await self._blobs.touched([sha256]):
             return
         name = _object_name(sha256)
         await self._bucket.put(name, data)
-        await self._insert(Blob(sha256, name, len(data), self._clock.now()))
+        await self._blobs.insert(Blob(sha256, name, len(data), self._clock.now()))
 
     async def put_blob_stream(self, sha256: str, content: AsyncIterable[bytes]) -> None:
         """`put_blob` for a content of any size, of which a few pieces are in memory."""
@@ -64,19 +67,13 @@ class Deploy:
             await self.put_blob(sha256, first)
             return
         hashed = Hashed(sha256, first)
-        if await self._store.record(Blob, sha256) is not None:
+        if await self._blobs.touched([sha256]):
             async for _ in hashed.over(pieces):
                 continue
         else:
             name = _object_name(sha256)
             await self._bucket.put_stream(name, hashed.over(pieces))
-            await self._insert(Blob(sha256, name, hashed.size, self._clock.now()))
-
-    async def _insert(self, blob: Blob) -> None:
-        try:
-            await self._store.insert_record(blob.sha256, blob)
-        except Duplicate:  # uploaded by somebody else meanwhile
-            await self._bucket.delete([blob.object_name])
+            await self._blobs.insert(Blob(sha256, name, hashed.size, self._clock.now()))
 
     async def blob(self, sha256: str, start: int = 0) -> AsyncIterator[bytes]:
         """The content of a file from byte `start` on, in pieces of at most 1 MiB.
@@ -122,18 +119,20 @@ class Deploy:
         return version
 
     async def _check_blobs(self, files: Sequence[FileEntry]) -> None:
-        """Every file is uploaded, and as long as its entry says: by that a worker copies it."""
-        if absent := await self.missing(entry.sha256 for entry in files):
+        """Every file is uploaded, and as long as its entry says: by that a worker copies it. None of them is
+        collected before the version names it."""
+        unique = list(dict.fromkeys(_check_sha(entry.sha256) for entry in files))
+        kept = await self._blobs.touched(unique)
+        if absent := [sha for sha in unique if sha not in kept]:
             raise BadInput(
                 f"{len(absent)} files are not uploaded, {absent[0]} first",
                 field="files",
                 remedy="upload them",
             )
         for entry in files:
-            stored = await self._store.record(Blob, entry.sha256)
-            if stored is not None and stored.value.size != entry.size:
+            if kept[entry.sha256].size != entry.size:
                 raise BadInput(
-                    f"{entry.path!r} has {stored.value.size} bytes, not {entry.size}",
+                    f"{entry.path!r} has {kept[entry.sha256].size} bytes, not {entry.size}",
                     field="files",
                     remedy="read the folder again",
                 )
@@ -156,6 +155,7 @@ class Deploy:
 
     async def _point(self, spider: Spider) -> None:
         """Let new tasks of the spider get this version."""
+        await self._versions.use(spider.version)
         key = spider_key(spider.project, spider.name)
         while True:
             stored = await self._store.record(Spider, key)

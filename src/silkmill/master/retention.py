@@ -7,7 +7,7 @@ bucket; the record itself goes at the very end. After a crash the record says wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
@@ -20,14 +20,16 @@ from silkmill.domain.states import State
 from silkmill.domain.task import Expiry, Task
 from silkmill.master.belongings import Belonging, Steps
 from silkmill.master.logs.cap import Change
+from silkmill.master.version_retention import VersionRetention
 from silkmill.ports.clock import Clock
 from silkmill.ports.store import Store, TaskFilter
 
 TICK_SECONDS = 2.0
 PASS_SECONDS = 600.0
-"""From the end of a pass over all ended tasks to the beginning of the next one."""
+"""From the end of a pass over all tasks to the beginning of the next one."""
 TASKS_AT_ONCE = 200
 STEPS_AT_ONCE = 200
+ALL = TaskFilter()
 ENDED = TaskFilter(states=tuple(state for state in State if state.final))
 
 _log = structlog.get_logger(__name__)
@@ -35,11 +37,13 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Pass:
-    """How far the ended tasks were looked at, oldest first. `log_bytes`: of the logs that stay."""
+    """How far the tasks were looked at, oldest first. `log_bytes`: of the logs that stay; `versions`: of the
+    tasks that stay."""
 
     surplus: Surplus
     cursor: str | None = None
     log_bytes: int = 0
+    versions: set[str] = field(default_factory=set)
     deleted: int = 0
 
 
@@ -53,12 +57,14 @@ class Retention:
         logs: Belonging,
         items: Belonging,
         others: Sequence[Belonging],
+        versions: VersionRetention,
         policy: Policy,
         clock: Clock,
     ) -> None:
         """`others`: what else is kept with a task and goes with it."""
         self._store, self._change, self._policy, self._clock = store, change, policy, clock
         self._logs, self._items, self._others = logs, items, others
+        self._versions = versions
         self._pass: _Pass | None = None
         self._next_pass_at = clock.boottime()
         self._log_bytes = 0
@@ -70,12 +76,13 @@ class Retention:
             return
         run = self._pass = self._pass or await self._begin()
         steps = Steps(STEPS_AT_ONCE)
-        tasks = await self._store.tasks(ENDED, newest_first=False, before=run.cursor, limit=TASKS_AT_ONCE)
+        tasks = await self._store.tasks(ALL, newest_first=False, before=run.cursor, limit=TASKS_AT_ONCE)
         for task in tasks:
             if not await self._is_done_with(task, run, steps):
                 return
             run.cursor = task.id
         if len(tasks) < TASKS_AT_ONCE:
+            await self._versions.sweep(run.versions)
             self._end(run)
 
     async def _begin(self) -> _Pass:
@@ -94,6 +101,7 @@ class Retention:
         try:
             if loses_itself(task, now, self._policy, run.surplus):
                 return await self._delete(task, now, run, steps)
+            run.versions.add(task.version)
             expiry = after_losses(task, now, self._policy, run.surplus)
             marked = await self._mark(task, expiry)
             run.surplus = _reduced(run.surplus, log_bytes=log_bytes(task) - log_bytes(marked))
@@ -101,6 +109,7 @@ class Retention:
                 return False
             run.log_bytes += log_bytes(marked)
         except (Conflict, NotFound):  # another master, or the upkeep of its log; the next pass looks again
+            run.versions.add(task.version)
             _log.debug("a task changed while retention looked at it", task=task.id)
         return True
 

@@ -17,6 +17,7 @@ from silkmill.master import belongings, retention
 from silkmill.master.belongings import Items, Logs, Steps
 from silkmill.master.logs import LogReader, LogUpkeep
 from silkmill.master.retention import PASS_SECONDS, Retention
+from silkmill.master.version_retention import VersionRetention
 from silkmill.ports.store import TaskFilter
 from silkmill.protocol.logframe import frame_line
 from support.master_rig import Agent, Rig
@@ -40,7 +41,8 @@ class Others:
 def keeper(rig: Rig, policy: Policy, others: tuple[Others, ...] = (), **parts: Any) -> Retention:
     store, bucket = parts.get("store", rig.store), parts.get("bucket", rig.bucket)
     change = parts.get("change", rig.tasks.change)
-    return Retention(store, change, Logs(store, bucket), Items(store), others, policy, rig.clock)
+    versions = VersionRetention(store, rig.versions, policy.versions_for, rig.clock)
+    return Retention(store, change, Logs(store, bucket), Items(store), others, versions, policy, rig.clock)
 
 
 async def run_task(rig: Rig, agent: Agent, log: bytes = LOG, items: int = 3, **submitted: Any) -> str:
