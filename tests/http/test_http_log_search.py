@@ -13,6 +13,8 @@ from tests.http.problems import assert_problem
 from tests.support.master_rig import START, Agent, Rig
 
 from silkmill.client import AsyncClient, Server
+from silkmill.domain.fields import with_fields
+from silkmill.domain.task import Expiry
 from silkmill.master import log_search
 from silkmill.protocol.logframe import frame_line, rfc3339
 from silkmill.runtime.enginelog import EngineLog
@@ -222,3 +224,17 @@ async def test_the_log_of_the_engine(
 
 async def test_an_engine_without_files_has_no_log(client: AsyncClient) -> None:
     assert b"".join([piece async for piece in client.engine_log()]) == b""
+
+
+async def test_what_retention_took_is_not_found_and_says_so(
+    rig: Rig, client: AsyncClient, http: httpx.AsyncClient, tasks: list[str]
+) -> None:
+    gone = Expiry(logs_at=rig.clock.now(), items_at=rig.clock.now())
+    await rig.tasks.change(tasks[0], lambda task: with_fields(task, expiry=gone))
+    for path, what in (("log", "log"), ("log/stream", "log"), ("items", "items")):
+        answer = await http.get(f"/api/v1/tasks/{tasks[0]}/{path}")
+        assert_problem(answer, 404, what)
+        assert "retention deleted it at 2026-03-01T" in answer.json()["remedy"]
+    assert {task for task, _, _ in await search(client, level="error")} == set(tasks[1:])
+    shown = await client.task(tasks[0])
+    assert shown["log_deleted_at"] == shown["items_deleted_at"] is not None

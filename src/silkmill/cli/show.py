@@ -36,10 +36,10 @@ def command(task: str, as_json: bool, data: Path) -> int:
 def _print(task: dict[str, Any]) -> None:
     for name, value in task.items():
         if name not in LAST and value not in (None, [], {}):
-            click.echo(f"{name + ':':17}{printable(_text(value))}")
+            click.echo(f"{name + ':':16} {printable(_text(value))}")
     for attempt in task["attempts"]:
         said = ", ".join(f"{name} {_text(value)}" for name, value in attempt.items() if value is not None)
-        click.echo(f"{'attempt:':17}{printable(said.removeprefix('number '))}")
+        click.echo(f"{'attempt:':16} {printable(said.removeprefix('number '))}")
     if task["traceback"]:
         click.echo(printable(task["traceback"]))
 
