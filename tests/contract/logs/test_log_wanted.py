@@ -10,6 +10,7 @@ import pytest
 from log_bench import LATER, NOW, LogBench
 
 from silkmill.master.logs import Wanted, grams, parse_needle, search, since, upkeep
+from silkmill.master.logs.layout import Log
 from silkmill.master.logs.sieve import ends_line
 from silkmill.protocol.logframe import LogFramer, frame_line, parse_frame, rfc3339, system_line
 from silkmill.protocol.loglevel import Level, Levels
@@ -162,3 +163,29 @@ async def _pages(bench: LogBench, wanted: Wanted, limit: int) -> Iterator[bytes]
         if page.next_offset == offset:
             return
         offset = page.next_offset
+
+
+async def test_a_line_goes_on_behind_the_border_of_a_block(
+    bench: LogBench, small_sizes: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What continues it is found though its own block has no bad line; so is a message without a level."""
+    monkeypatch.setattr(upkeep, "BLOCK_BYTES", 70_000)
+    long = b"z" * 60_000 + b"\n"
+    texts = (long, b"ERROR:root:failed\n", b"  details " + long, b"hello\n", long)
+    frames = [b"".join(LogFramer(b"stdout").feed(text, START_NS)) for text in texts]
+    frames.append(frame_line(b"stdout/json", b'{"message": "m"}', START_NS))
+    log = b"".join(frames)
+    await bench.append_all(log, 100_000)
+    await bench.close()
+    await bench.keep_up(NOW)
+    opened = await Log.open(bench.store, bench.bucket, await bench.task(), 1)
+    assert opened.merged is not None
+    begins = [block.start for block in opened.merged.blocks]
+    assert begins == [0, len(frames[0] + frames[1]), len(b"".join(frames[:4]))]
+    assert [block.worst for block in opened.merged.blocks] == [Level.ERROR, 0, Level.INFO]
+    for wanted in (Wanted(level=Level.ERROR), Wanted(level=Level.ERROR, needle=b"z")):
+        expected = [frame for frame in frames[1:3] if wanted.needle is None or b"z" in frame]
+        assert [hit.line for hit in await bench.hits(wanted)] == expected
+        assert [hit.line for hit in await bench.hits(wanted, offset=begins[1])] == frames[2:3]
+        assert [hit.line for hit in await bench.reader.last(await bench.task(), 1, wanted, 9)] == expected
+    assert [hit.line for hit in await bench.hits(Wanted(level=Level.INFO))] == [*frames[1:3], frames[5]]
