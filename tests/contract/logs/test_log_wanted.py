@@ -189,3 +189,26 @@ async def test_a_line_goes_on_behind_the_border_of_a_block(
         assert [hit.line for hit in await bench.hits(wanted, offset=begins[1])] == frames[2:3]
         assert [hit.line for hit in await bench.reader.last(await bench.task(), 1, wanted, 9)] == expected
     assert [hit.line for hit in await bench.hits(Wanted(level=Level.INFO))] == [*frames[1:3], frames[5]]
+
+
+async def test_a_line_goes_on_in_the_next_block_of_its_stream(
+    bench: LogBench, small_sizes: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks without a frame of it are not read, though the stream might go on in each of them."""
+    monkeypatch.setattr(upkeep, "BLOCK_BYTES", 70_000)
+    out = b"".join(LogFramer(b"stdout").feed(b"z" * 60_000 + b"\n", START_NS))
+    failed, details, hello = (
+        frame_line(b"stderr", text, START_NS) for text in (b"ERROR failed", b"  details", b"hello")
+    )
+    other = frame_line(b"stdout", b"ERROR other", START_NS)
+    await bench.append_all(failed + out * 4 + details + hello + out * 4 + other + out * 4, 100_000)
+    await bench.close()
+    await bench.keep_up(NOW)
+    wanted, read = Wanted(level=Level.ERROR), []
+    async for found in bench.reader.search(await bench.task(), 1, wanted):
+        read.append(found.size)
+        assert found.size <= 70_000
+    assert [hit.line for hit in await bench.hits(wanted)] == [failed, details, other]
+    assert len(read) <= 4
+    last = await bench.reader.last(await bench.task(), 1, wanted, 9)
+    assert [hit.line for hit in last] == [failed, details, other]

@@ -56,6 +56,9 @@ class Block(msgspec.Struct, frozen=True, array_like=True):
         """Not before any of its times, which are in order; a frame that was torn has none of its own."""
         return max(self.first_time, self.last_time)
 
+    def frames_tagged(self, tag: bytes) -> int:
+        return self.frames[TAGS.index(tag)]
+
     def frames_of(self, stream: bytes) -> int:
         """How many frames of stdout (its messages too), stderr or system."""
         return sum(count for count, tag in zip(self.frames, TAGS, strict=True) if tag.startswith(stream))

@@ -39,12 +39,14 @@ async def search(log: Log, wanted: Wanted, start: int) -> AsyncIterator[Found]:
 
     Of a merged log only those blocks are read that may hold a wanted line, by their index and words."""
     sieve, at = Sieve(wanted), 0
-    async for begin, end in _spans(log, wanted, start):
-        if max(begin, at) < end:
-            sieve = sieve if begin <= at else await sieve_at(log, wanted, begin)
-            async for found in _through(log, sieve, max(begin, at), end):
-                yield found
-                at = found.next_offset
+    async for (begin, end), stop in _with_next(_spans(log, wanted, start), log.end):
+        if begin > at and (wanted.literals or not sieve.goes_on):
+            sieve = await sieve_at(log, wanted, begin)
+        elif begin > at:
+            sieve.skip()  # blocks without bad lines, in which no wanted line goes on
+        async for found in _through(log, sieve, max(begin, at), end, stop):
+            yield found
+            at = found.next_offset
 
 
 async def last_hits(log: Log, wanted: Wanted, lines: int) -> list[Hit]:
@@ -56,7 +58,7 @@ async def last_hits(log: Log, wanted: Wanted, lines: int) -> list[Hit]:
         if len(hits) >= lines:
             break
         sieve = await sieve_at(log, wanted, begin)
-        found = [hit async for found in _through(log, sieve, begin, end) for hit in found.hits]
+        found = [hit async for found in _through(log, sieve, begin, end, stop) for hit in found.hits]
         hits[:0] = [hit for hit in found if hit.offset < stop]
         stop = min([begin, *(hit.offset for hit in hits[:1])])
     return hits[-lines:]
@@ -88,16 +90,41 @@ async def _lines_before(log: Log, offset: int, back: int) -> list[Hit]:
     return lines
 
 
-async def _through(log: Log, sieve: Sieve, offset: int, end: int) -> AsyncIterator[Found]:
-    """To `end`, and further while lines continue one that is wanted."""
-    while offset < end or sieve.goes_on:
-        size = min(WINDOW_BYTES, end - offset) if offset < end else WINDOW_BYTES
-        page = await next_page(log, offset, size)
-        hits = await asyncio.to_thread(sieve.hits, page)
-        yield Found(hits, page.next_offset, len(page.data))
-        if page.next_offset == offset:
+async def _through(log: Log, sieve: Sieve, offset: int, end: int, stop: int) -> AsyncIterator[Found]:
+    """To `end`, and on to `stop` in blocks that may continue a wanted line."""
+    while True:
+        while offset < end:
+            page = await next_page(log, offset, min(WINDOW_BYTES, end - offset))
+            hits = await asyncio.to_thread(sieve.hits, page)
+            yield Found(hits, page.next_offset, len(page.data))
+            if page.next_offset == offset:
+                return
+            offset = page.next_offset
+        following = _going_on(log, sieve, offset)
+        if following is None or following.start >= stop:
             return
-        offset = page.next_offset
+        if following.start > offset:
+            sieve.skip()
+        offset, end = following.start, following.end
+
+
+def _going_on(log: Log, sieve: Sieve, offset: int) -> Block | None:
+    """The next block with a frame of a stream in which a wanted line may go on. A log without blocks is read
+    in one go."""
+    blocks = log.merged.blocks if log.merged and sieve.goes_on else []
+    rest = (block for block in blocks if block.start >= offset)
+    return next((block for block in rest if any(map(block.frames_tagged, sieve.open_streams))), None)
+
+
+async def _with_next(spans: AsyncIterator[Span], end: int) -> AsyncIterator[tuple[Span, int]]:
+    """Each with the beginning of the next one, or `end`."""
+    held: Span | None = None
+    async for span in spans:
+        if held is not None:
+            yield held, span[0]
+        held = span
+    if held is not None:
+        yield held, end
 
 
 async def _spans(log: Log, wanted: Wanted, start: int) -> AsyncIterator[Span]:

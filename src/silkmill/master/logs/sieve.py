@@ -35,9 +35,20 @@ class Sieve:
         self._pieces: list[Hit] = []
 
     @property
+    def open_streams(self) -> list[bytes]:
+        """Those whose next line may belong to one that is wanted."""
+        streams = [tag for tag, levels in self._levels.items() if self._is_bad_enough(levels)]
+        return [*streams, STDOUT_JSON] if self._pieces else streams
+
+    @property
     def goes_on(self) -> bool:
-        """Whether the next line may belong to one that is wanted."""
-        return bool(self._pieces) or any(self._is_bad_enough(levels) for levels in self._levels.values())
+        return bool(self.open_streams)
+
+    def skip(self) -> None:
+        """Go on behind lines of which none is wanted, and none belongs to one that goes on."""
+        for tag, levels in self._levels.items():
+            if not self._is_bad_enough(levels):
+                self._levels[tag] = Levels()
 
     def hits(self, page: LogPage) -> list[Hit]:
         """Those of a page. Raises BadInput for an expression that takes too long."""
