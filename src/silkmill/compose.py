@@ -19,9 +19,12 @@ from silkmill.adapters.http.server import serving
 from silkmill.adapters.local_link import LocalLink
 from silkmill.adapters.store.sqlite import SqliteStore
 from silkmill.domain.errors import Unavailable
-from silkmill.master import groups, recovery, statistics, upkeep
+from silkmill.domain.retention import Policy
+from silkmill.master import collection, groups, recovery, retention, statistics, upkeep
 from silkmill.master.admission import Admission, Everything, OnlyGiven
+from silkmill.master.belongings import AllSeries, Items, Logs
 from silkmill.master.cancel import Canceller
+from silkmill.master.collection import Collection
 from silkmill.master.collector import Collector
 from silkmill.master.cron import Cron
 from silkmill.master.deploy import Deploy
@@ -29,17 +32,20 @@ from silkmill.master.dispatcher import Dispatcher
 from silkmill.master.feed import Feed
 from silkmill.master.firings import Firings
 from silkmill.master.intake import Intake
+from silkmill.master.log_search import LogSearch
 from silkmill.master.logs import LogReader, LogUpkeep, LogWriter
 from silkmill.master.outages import Outages
 from silkmill.master.permits import PermitBook
 from silkmill.master.preparations import Preparations
 from silkmill.master.projects import Projects
 from silkmill.master.recovery import Recovery
+from silkmill.master.retention import Retention
 from silkmill.master.schedules import Schedules
 from silkmill.master.spiders import Spiders
 from silkmill.master.statistics import LiveStatistics
 from silkmill.master.tasks import Tasks
 from silkmill.master.upkeep import Upkeep
+from silkmill.master.version_retention import VersionRetention
 from silkmill.master.versions import Versions
 from silkmill.master.workers import Workers
 from silkmill.ports.bucket import Bucket
@@ -47,6 +53,7 @@ from silkmill.ports.clock import Clock
 from silkmill.ports.store import Store
 from silkmill.runtime import logging
 from silkmill.runtime.datadir import DataDirectory
+from silkmill.runtime.enginelog import EngineLog
 from silkmill.runtime.loop import every
 
 if TYPE_CHECKING:
@@ -64,14 +71,23 @@ class Master:
     recovery: Recovery
     upkeep: Upkeep
     firings: Firings
+    retention: Retention
+    collection: Collection
 
 
-def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission | None = None) -> Master:
-    """`admission`: everything, if none is given."""
-    admission = admission or Everything(store)
+def make_master(
+    store: Store,
+    bucket: Bucket,
+    clock: Clock,
+    admission: Admission | None = None,
+    engine_log: EngineLog | None = None,
+    policy: Policy | None = None,
+) -> Master:
+    """`admission` and `policy`: everything, if none is given."""
+    admission, policy = admission or Everything(store), policy or Policy()
     feed = Feed()
     outages, preparations = Outages(clock), Preparations(clock)
-    tasks, versions = Tasks(store, feed), Versions(store)
+    tasks, versions = Tasks(store, feed), Versions(store, clock)
     workers = Workers(store, tasks, feed, clock)
     projects = Projects(store, feed)
     permits = PermitBook(versions, projects)
@@ -84,6 +100,7 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
     firings = Firings(store, tasks, versions, canceller, feed, clock)
     writer = LogWriter(store, bucket, tasks.change)
     live = LiveStatistics(store, feed, clock)
+    reader = LogReader(store, bucket)
     collector = Collector(
         store, tasks, versions, workers.slots, writer, feed, outages, live, preparations, clock
     )
@@ -98,7 +115,9 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
             spiders=spiders,
             cancel=canceller,
             feed=feed,
-            log_reader=LogReader(store, bucket),
+            log_reader=reader,
+            log_search=LogSearch(store, reader),
+            engine_log=engine_log,
             workers=workers,
             dispatcher=dispatcher,
             permits=permits,
@@ -112,6 +131,17 @@ def make_master(store: Store, bucket: Bucket, clock: Clock, admission: Admission
         recovery=Recovery(store, tasks, workers, versions, intake.groups, outages, preparations, clock),
         upkeep=Upkeep(store, LogUpkeep(store, bucket, tasks.change), clock),
         firings=firings,
+        retention=Retention(
+            store,
+            tasks.change,
+            Logs(store, bucket),
+            Items(store),
+            others=[AllSeries(store)],
+            versions=VersionRetention(store, versions, policy.versions_for, clock),
+            policy=policy,
+            clock=clock,
+        ),
+        collection=Collection(store, bucket, clock),
     )
 
 
@@ -146,7 +176,8 @@ class Engine:
             logging.set_up(directory.logs)
             store = stack.enter_context(SqliteStore.open(directory.database))
             given = OnlyGiven(store) if only_given else None
-            master = make_master(store, LocalBucket(directory.bucket), SystemClock(), given)
+            bucket, engine_log = LocalBucket(directory.bucket), EngineLog(directory.logs)
+            master = make_master(store, bucket, SystemClock(), given, engine_log, settings.policy)
             if given is not None:
                 master.parts.feed.watch(given.notice)
             token, is_new = directory.token()
@@ -164,6 +195,8 @@ class Engine:
                 group.create_task(self._master.parts.dispatcher.run()),
                 group.create_task(every(recovery.TICK_SECONDS, self._master.recovery.tick)),
                 group.create_task(every(upkeep.TICK_SECONDS, self._master.upkeep.tick)),
+                group.create_task(every(retention.TICK_SECONDS, self._master.retention.tick)),
+                group.create_task(every(collection.TICK_SECONDS, self._master.collection.tick)),
                 group.create_task(every(groups.TICK_SECONDS, self._master.parts.intake.groups.tick)),
                 group.create_task(self._master.firings.run()),
                 group.create_task(every(statistics.TICK_SECONDS, live.tick, wake=live.wake)),
@@ -210,7 +243,8 @@ async def reading(data: Path) -> AsyncIterator[Reading]:
     token = secrets.token_urlsafe(32)
     directory = DataDirectory(data)
     with SqliteStore.open(directory.database) as store:
-        master = make_master(store, LocalBucket(directory.bucket), SystemClock())
+        bucket, engine_log = LocalBucket(directory.bucket), EngineLog(directory.logs)
+        master = make_master(store, bucket, SystemClock(), engine_log=engine_log)
         async with serving(create_app(master.parts, token), "127.0.0.1", 0, grace_seconds=0) as url:
             yield Reading(url, token)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,8 +19,32 @@ from pydantic_settings import (
 )
 
 from silkmill.domain.errors import BadInput
+from silkmill.domain.retention import Policy
+from silkmill.domain.units import duration_seconds, size_bytes
 
 PREFIX = "SILKMILL_"
+
+
+def _seconds(value: object) -> object:
+    return duration_seconds(value) if isinstance(value, str) and not _is_number(value) else value
+
+
+def _bytes(value: object) -> object:
+    return size_bytes(value) if isinstance(value, str) and not _is_number(value) else value
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdigit()
+
+
+def _span(seconds: float) -> timedelta | None:
+    return timedelta(seconds=seconds) if seconds else None
+
+
+Age = Annotated[float, BeforeValidator(_seconds), Field(ge=0.0, le=36_500 * 86_400)]
+"""Seconds, or a text such as `90d`."""
+Size = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
+"""Bytes, or a text such as `10GiB`."""
 
 
 class Settings(BaseSettings):
@@ -47,6 +72,30 @@ class Settings(BaseSettings):
     """Seconds that an environment is kept which no task uses."""
     containment: Literal["auto", "walk"] = "auto"
     """What holds a spider's processes: a cgroup where there is one (auto), or the process tree (walk)."""
+
+    keep_tasks_for: Age = 0.0
+    """How long an ended task is kept, with all that belongs to it; 0 is for ever, as everywhere below."""
+    keep_tasks: int = Field(0, ge=0)
+    """How many ended tasks are kept."""
+    keep_logs_for: Age = 0.0
+    """How long the logs of an ended task are kept."""
+    keep_logs: Size = 0
+    """How many bytes of the logs of ended tasks are kept."""
+    keep_items_for: Age = 0.0
+    """How long the items of an ended task are kept."""
+    keep_versions_for: Age = 0.0
+    """How long a version is kept that no spider points to and no kept task has."""
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(
+            tasks_for=_span(self.keep_tasks_for),
+            tasks=self.keep_tasks or None,
+            logs_for=_span(self.keep_logs_for),
+            log_bytes=self.keep_logs or None,
+            items_for=_span(self.keep_items_for),
+            versions_for=_span(self.keep_versions_for),
+        )
 
     @field_validator("labels")
     @classmethod

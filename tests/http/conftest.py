@@ -12,13 +12,16 @@ from tests.support.master_rig import Agent, Rig
 from silkmill.adapters.http import Parts, create_app
 from silkmill.adapters.store.memory import MemoryStore
 from silkmill.client import AsyncClient, Server
+from silkmill.master.log_search import LogSearch
 from silkmill.master.logs import LogReader
+from silkmill.runtime.enginelog import EngineLog
 
 TOKEN = "a-token-of-the-tests"
 URL = "http://127.0.0.1:6810"
 
 
-def app_of(rig: Rig) -> FastAPI:
+def app_of(rig: Rig, engine_log: EngineLog | None = None) -> FastAPI:
+    reader = LogReader(rig.store, rig.bucket)
     parts = Parts(
         store=rig.store,
         clock=rig.clock,
@@ -29,7 +32,9 @@ def app_of(rig: Rig) -> FastAPI:
         spiders=rig.spiders,
         cancel=rig.cancel,
         feed=rig.feed,
-        log_reader=LogReader(rig.store, rig.bucket),
+        log_reader=reader,
+        log_search=LogSearch(rig.store, reader),
+        engine_log=engine_log,
         workers=rig.workers,
         dispatcher=rig.dispatcher,
         permits=rig.permits,

@@ -194,6 +194,35 @@ async def test_a_live_log_can_begin_near_its_end_and_be_filtered(
     assert texts(await take_until(live.follow_log(task.id, grep="line 7$"), "end")) == ["line 7"]
 
 
+async def test_a_live_log_is_narrowed_by_level_and_field_and_time(
+    rig: Rig, agent: Agent, version: str, live: AsyncClient
+) -> None:
+    task = await rig.submit()
+    ref = await agent.started()
+    begin = line("ERROR:root:failed", "stderr")
+    following = live.follow_log(task.id, level="error")
+    await agent.log(ref, begin)
+    first = await take_until(following, "log")
+    rest = (
+        line("  details", "stderr")
+        + line("hello")
+        + line('{"level":"error","fields":{"a":"b"}}', "stdout/json")
+    )
+    size = await agent.log(ref, rest, len(begin))
+    later = line("later").replace(b"12:00:00", b"12:00:05")
+    size = await agent.log(ref, later, size)
+    await agent.finish(ref, log_size=size)
+    message = '{"level":"error","fields":{"a":"b"}}'
+    assert texts([*first, *await take_until(following, "end")]) == ["ERROR:root:failed", "  details", message]
+    position = f"1:{len(begin)}"
+    resumed = await take_until(live.follow_log(task.id, level="error", last_event_id=position), "end")
+    assert texts(resumed) == ["  details", message]
+    assert texts(await take_until(live.follow_log(task.id, level="error", tail=1), "end")) == [message]
+    assert texts(await take_until(live.follow_log(task.id, where=["a=b"]), "end")) == [message]
+    since = "2026-03-01T12:00:01Z"
+    assert texts(await take_until(live.follow_log(task.id, since=since), "end")) == ["later"]
+
+
 @pytest.mark.parametrize("given", ["x", "1", "0:5", "1:-1", "1:1:1"])
 async def test_an_id_that_is_no_position_is_refused(
     rig: Rig, version: str, http: httpx.AsyncClient, given: str

@@ -23,7 +23,7 @@ SHOW = [
     *("id", "project", "spider", "version", "state", "phase", "reason", "priority", "params", "tags", "node"),
     *("attempt", "attempts", "error_class", "exit_code", "signal", "traceback", "retry_of"),
     *("next_attempt_at", "progress", "status", "stats", "items", "log_bytes", "created_at", "started_at"),
-    *("finished_at", "schedule", "firing", "after"),
+    *("finished_at", "schedule", "firing", "after", "log_deleted_at", "items_deleted_at"),
 ]
 STATS = [
     *("wait_ms", "runtime_ms", "items", "items_per_minute", "errors", "log_lines", "log_bytes"),

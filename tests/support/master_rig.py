@@ -82,7 +82,7 @@ class Rig:
         self.store, self.bucket, self.clock = store, bucket or memory_bucket(), clock or FakeClock()
         self.feed = Feed()
         self.tasks = Tasks(store, self.feed)
-        self.versions = Versions(store)
+        self.versions = Versions(store, self.clock)
         self.outages = Outages(self.clock)
         self.schedules = Schedules(store, self.versions, self.clock)
         self.spiders = Spiders(store, self.versions, self.schedules, self.feed)

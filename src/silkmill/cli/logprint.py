@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import click
 from silkmill.cli.talk import discard_stdout, print_json, say
 from silkmill.cli.text import printable
 from silkmill.protocol.logframe import Frame, parse_frames
+
+_PLAIN = re.compile(r"[^\s\"'=\\\x00-\x1f]+\Z").match
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class LogPrinter:
         self._raw, self._json, self._apart = raw, as_json, engine_apart
         self._out = sys.stdout.buffer
         self._neutral = sys.stdout.isatty() and not raw
+        self._message = b""
         self._colours = sys.stdout.isatty() and not raw
 
     def print(self, lines: Iterable[Line]) -> None:
@@ -81,7 +85,7 @@ class LogPrinter:
         elif line.stream != "stdout/json":
             self._write(line.text, newline=not line.partial)
         elif not self._raw:
-            self._write(_message(line.text), newline=True)
+            self._print_message(line)
 
     def _print_engine_line(self, line: Line) -> None:
         text = "[silkmill] " + line.text.decode("utf-8", "replace")
@@ -91,18 +95,30 @@ class LogPrinter:
             shown = click.style(printable(text), dim=True) if self._colours else text
             self._out.write(shown.encode() + b"\n")
 
+    def _print_message(self, line: Line) -> None:
+        """A long one comes in several lines."""
+        self._message += line.text
+        if not line.partial:
+            self._write(_message(line.time, self._message), newline=True)
+            self._message = b""
+
     def _write(self, text: bytes, *, newline: bool) -> None:
         shown = printable(text.decode("utf-8", "replace")).encode() if self._neutral else text
         self._out.write(shown + b"\n" if newline else shown)
 
 
-def _message(text: bytes) -> bytes:
-    """A LOG message of the SDK as a line: level, message, fields."""
+def _message(time: str, text: bytes) -> bytes:
+    """A LOG message as a line: time, level, message, fields."""
     try:
         value = json.loads(text)
-        parts = [str(value.get("level") or "info").upper(), str(value.get("message") or "")]
-        fields = value.get("fields") or {}
-        parts += [f"{name}={json.dumps(field, ensure_ascii=False)}" for name, field in fields.items()]
+        parts = [time[:19] + "Z", str(value.get("level") or "info").upper(), str(value.get("message") or "")]
+        parts += [f"{name}={field_text(field)}" for name, field in (value.get("fields") or {}).items()]
     except (ValueError, AttributeError):
         return text
     return " ".join(parts).encode("utf-8", "replace")
+
+
+def field_text(value: Any) -> str:
+    """A plain word as it is, everything else as JSON."""
+    plain = isinstance(value, str) and _PLAIN(value)
+    return str(value) if plain else json.dumps(value, ensure_ascii=False)

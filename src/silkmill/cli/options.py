@@ -9,7 +9,7 @@ import click
 
 from silkmill.client.server import data_directory
 
-Given = TypeVar("Given", str, tuple[str, ...])
+Given = TypeVar("Given", str, tuple[str, ...], str | None)
 
 
 def _directory(ctx: click.Context, param: click.Parameter, given: str | None) -> Path:
@@ -22,8 +22,8 @@ def _directory(ctx: click.Context, param: click.Parameter, given: str | None) ->
     return path
 
 
-def _task_names(ctx: click.Context, param: click.Parameter, given: Given) -> Given:
-    names = (given,) if isinstance(given, str) else given
+def task_names(ctx: click.Context, param: click.Parameter, given: Given) -> Given:
+    names = (given,) if isinstance(given, str) else given or ()
     if not all(names):
         raise click.BadParameter(
             "it is empty; give an id, its last 6 or more characters, or `last`", ctx, param
@@ -41,6 +41,6 @@ as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object 
 attempt = click.option(
     "--attempt", type=click.IntRange(min=1), metavar="N", help="This attempt. Default: the current one."
 )
-task = click.argument("task", metavar="TASK", callback=_task_names)
-some_tasks = click.argument("tasks", metavar="TASK…", nargs=-1, callback=_task_names)
-tasks = click.argument("tasks", metavar="TASK…", nargs=-1, required=True, callback=_task_names)
+task = click.argument("task", metavar="TASK", callback=task_names)
+some_tasks = click.argument("tasks", metavar="TASK…", nargs=-1, callback=task_names)
+tasks = click.argument("tasks", metavar="TASK…", nargs=-1, required=True, callback=task_names)

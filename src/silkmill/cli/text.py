@@ -36,6 +36,27 @@ class Span(click.ParamType[timedelta]):
         return timedelta(seconds=seconds)
 
 
+class Moment(click.ParamType[str]):
+    """A span before now, or a time with its zone; as RFC 3339."""
+
+    name = "moment"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if _SPAN.match(str(value)):
+            return (datetime.now(UTC) - Span().convert(value, param, ctx)).isoformat()
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            self.fail(
+                f"{value!r} is neither a span of time, such as 10m, nor a time such as 2026-03-01T12:00:00Z",
+                param,
+                ctx,
+            )
+        return moment.isoformat()
+
+
 def span(seconds: float) -> str:
     """The two largest units: `2h5m`, `14s`; under ten seconds with a decimal."""
     if seconds < 10:

@@ -81,6 +81,12 @@ class AsyncClient:
     def follow_log(self, task_id: str, **which: Any) -> AsyncIterator[ServerEvent]:
         return self._events(calls.follow_log(task_id, **which))
 
+    async def search_logs(self, spider: str, **which: Any) -> dict[str, Any]:
+        return await self._object(calls.search_logs(spider, **which))
+
+    def engine_log(self, **which: Any) -> AsyncIterator[bytes]:
+        return self._chunks(calls.engine_log(**which))
+
     def items(self, task_id: str, **which: Any) -> AsyncIterator[bytes]:
         return self._chunks(calls.items(task_id, **which))
 

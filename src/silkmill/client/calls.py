@@ -86,20 +86,12 @@ def log(
     offset: int | None = None,
     limit: int | None = None,
     tail: int | None = None,
-    stream: str | None = None,
-    grep: str | None = None,
     raw: bool = False,
+    **narrowed: Any,
 ) -> Call:
-    query = {
-        "attempt": attempt,
-        "offset": offset,
-        "limit": limit,
-        "tail": tail,
-        "stream": stream,
-        "grep": grep,
-        "raw": raw or None,
-    }
-    return Call("GET", _of_task(task_id, "/log"), query)
+    """`narrowed`: the keywords of `narrowing`."""
+    query = {"attempt": attempt, "offset": offset, "limit": limit, "tail": tail, "raw": raw or None}
+    return Call("GET", _of_task(task_id, "/log"), query | narrowing(**narrowed))
 
 
 def follow_log(
@@ -107,12 +99,47 @@ def follow_log(
     *,
     attempt: int | None = None,
     tail: int | None = None,
+    last_event_id: str | None = None,
+    **narrowed: Any,
+) -> Call:
+    """`narrowed`: the keywords of `narrowing`."""
+    query = {"attempt": attempt, "tail": tail} | narrowing(**narrowed)
+    return Call("GET", _of_task(task_id, "/log/stream"), query, headers=_resume(last_event_id))
+
+
+def search_logs(
+    spider: str,
+    *,
+    project: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    **narrowed: Any,
+) -> Call:
+    """Of all tasks of a spider. `narrowed`: the keywords of `narrowing`."""
+    query = {"spider": spider, "project": project, "cursor": cursor, "limit": limit}
+    return Call("GET", "/logs", query | narrowing(**narrowed))
+
+
+def engine_log(
+    *,
+    tail: int | None = None,
+    level: str | None = None,
+    grep: str | None = None,
+    since: str | None = None,
+) -> Call:
+    return Call("GET", "/logs/system", {"tail": tail, "level": level, "grep": grep, "since": since})
+
+
+def narrowing(
+    *,
     stream: str | None = None,
     grep: str | None = None,
-    last_event_id: str | None = None,
-) -> Call:
-    query = {"attempt": attempt, "tail": tail, "stream": stream, "grep": grep}
-    return Call("GET", _of_task(task_id, "/log/stream"), query, headers=_resume(last_event_id))
+    level: str | None = None,
+    where: Iterable[str] = (),
+    since: str | None = None,
+) -> dict[str, Any]:
+    """Which lines: `level` and worse; `where`: NAME=VALUE of fields of a message; `since`: RFC 3339."""
+    return {"stream": stream, "grep": grep, "level": level, "where": list(where) or None, "since": since}
 
 
 def items(

@@ -84,6 +84,15 @@ class Client:
         """Events `log`, `state`, and `end` once the task is final and all was sent."""
         return self._events(calls.follow_log(task_id, **which))
 
+    def search_logs(self, spider: str, **which: Any) -> dict[str, Any]:
+        """One page: {"lines": [...], "unreadable": [...], "next": cursor or None}. Keywords as
+        `calls.search_logs`."""
+        return self._object(calls.search_logs(spider, **which))
+
+    def engine_log(self, **which: Any) -> Iterator[bytes]:
+        """JSON lines. Keywords as `calls.engine_log`."""
+        return self._connection.chunks(calls.engine_log(**which))
+
     def items(self, task_id: str, **which: Any) -> Iterator[bytes]:
         return self._connection.chunks(calls.items(task_id, **which))
 

@@ -38,6 +38,21 @@ DAMAGE_RETRY = timedelta(days=1)
 """A log with missing bytes is looked at again so seldom: somebody may have put an object back."""
 
 
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """What retention has taken away of an ended task, and when. `erased`: it is gone where it was stored."""
+
+    logs_at: datetime | None = None
+    items_at: datetime | None = None
+    erased: bool = True
+
+    def with_more(self, now: datetime, *, logs: bool, items: bool) -> Expiry:
+        logs_at = self.logs_at or (now if logs else None)
+        items_at = self.items_at or (now if items else None)
+        same = (logs_at, items_at) == (self.logs_at, self.items_at)
+        return self if same else Expiry(logs_at, items_at, erased=False)
+
+
 @dataclass(frozen=True)  # without slots, for `with_fields`
 class Task:
     """One run of a spider that was asked for. Equal revisions of one id are equal values.
@@ -89,6 +104,7 @@ class Task:
     """The earlier firing that it waits for while it is created."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    expiry: Expiry = Expiry()
     positions: Positions = Positions()
     revision: int = 0
     change_id: str = ""
@@ -119,6 +135,8 @@ class Task:
     @property
     def upkeep_at(self) -> datetime | None:
         """When a closed attempt's log wants work: merging at once, deleting its chunks later."""
+        if self.expiry.logs_at is not None:
+            return None
         if self.dropped:
             return self.created_at
         due = [at for closed in self.history if (at := log_upkeep_at(closed)) is not None]

@@ -26,13 +26,15 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """Created atomically, never changed. Its id is drawn from its content: equal files, equal version."""
+    """Created atomically; its content never changes, and gives it its id: equal files, equal version."""
 
     id: str
     project: str
     files: tuple[FileEntry, ...]
     spiders: dict[str, SpiderConfig]
     created_at: datetime
+    doomed_at: datetime | None = None
+    """Since when nothing needs it: it is deleted a day later, unless something does again."""
 
     @property
     def bytes(self) -> int:
@@ -64,6 +66,8 @@ class Blob:
     object_name: str
     size: int
     touched_at: datetime
+    doomed_at: datetime | None = None
+    """Since when nobody may count on it: its object is going to be deleted."""
 
 
 def version_id(project: str, files: tuple[FileEntry, ...]) -> str:

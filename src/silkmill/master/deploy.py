@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
-from silkmill.domain.errors import BadInput, Conflict, Duplicate, NotFound
+from silkmill.domain.errors import BadInput, Duplicate, NotFound
 from silkmill.domain.paths import Tree, fault_of
 from silkmill.domain.spider import SpiderConfig, check_name
 from silkmill.domain.spider_toml import parse_spider_toml
-from silkmill.domain.version import Blob, FileEntry, Version, fault_of_blob, needs_touch, version_id
+from silkmill.domain.version import Blob, FileEntry, Version, fault_of_blob, version_id
+from silkmill.master.blob_records import BlobRecords
 from silkmill.master.hashed import Hashed, check_sha
 from silkmill.master.outages import Outages
 from silkmill.master.spiders import Spiders
 from silkmill.master.versions import Versions
 from silkmill.ports.bucket import Bucket
 from silkmill.ports.clock import Clock
-from silkmill.ports.store import Store, Stored
-from silkmill.runtime.loop import side_by_side
+from silkmill.ports.store import Store
 from silkmill.runtime.pieces import in_pieces
 
 MANIFEST = "spider.toml"
 PIECE_BYTES = 1 << 20
 """What a link carries in one message."""
-TOUCHED_AT_ONCE = 1000
 
 
 class Deploy:
@@ -42,29 +40,23 @@ class Deploy:
     ) -> None:
         self._store, self._bucket, self._versions, self._spiders = store, bucket, versions, spiders
         self._outages, self._clock = outages, clock
+        self._blobs = BlobRecords(store, bucket, clock)
 
     async def missing(self, shas: Iterable[str]) -> list[str]:
         """Those of the blobs that must be uploaded, in the order given. The others are kept for the version
         that is made of them. Raises BadInput."""
         unique = list(dict.fromkeys(check_sha(sha) for sha in shas))
-        absent, stale, now = [], list[Stored[Blob]](), self._clock.now()
-        for sha in unique:
-            stored = await self._store.record(Blob, sha)
-            if stored is None:
-                absent.append(sha)
-            elif needs_touch(stored.value, now):
-                stale.append(stored)
-        for start in range(0, len(stale), TOUCHED_AT_ONCE):
-            await side_by_side(self._touch(one) for one in stale[start : start + TOUCHED_AT_ONCE])
-        return absent
+        kept = await self._blobs.touched(unique)
+        return [sha for sha in unique if sha not in kept]
 
     async def put_blob(self, sha256: str, data: bytes) -> None:
         """Store a file's content. A repeat is harmless. Raises BadInput when it has another hash."""
         Hashed(sha256, data).check()
-        if await self.missing([sha256]):
-            name = _object_name(sha256)
-            await self._bucket.put(name, data)
-            await self._insert(Blob(sha256, name, len(data), self._clock.now()))
+        if await self._blobs.touched([sha256]):
+            return
+        name = _object_name(sha256)
+        await self._bucket.put(name, data)
+        await self._blobs.insert(Blob(sha256, name, len(data), self._clock.now()))
 
     async def put_blob_stream(self, sha256: str, content: AsyncIterable[bytes]) -> None:
         """`put_blob` for a content of any size, of which a few pieces are in memory."""
@@ -74,24 +66,13 @@ class Deploy:
             await self.put_blob(sha256, first)
             return
         hashed = Hashed(sha256, first)
-        if await self.missing([sha256]):
-            name = _object_name(sha256)
-            await self._bucket.put_stream(name, hashed.over(pieces))
-            await self._insert(Blob(sha256, name, hashed.size, self._clock.now()))
-        else:
+        if await self._blobs.touched([sha256]):
             async for _ in hashed.over(pieces):
                 continue
-
-    async def _touch(self, stored: Stored[Blob]) -> None:
-        touched = replace(stored.value, touched_at=self._clock.now())
-        with suppress(Conflict):  # somebody else has just done it
-            await self._store.replace_record(stored, touched, secrets.token_hex(8))
-
-    async def _insert(self, blob: Blob) -> None:
-        try:
-            await self._store.insert_record(blob.sha256, blob)
-        except Duplicate:  # uploaded by somebody else meanwhile
-            await self._bucket.delete([blob.object_name])
+        else:
+            name = _object_name(sha256)
+            await self._bucket.put_stream(name, hashed.over(pieces))
+            await self._blobs.insert(Blob(sha256, name, hashed.size, self._clock.now()))
 
     async def blob(self, sha256: str, start: int = 0) -> AsyncIterator[bytes]:
         """The content of a file from byte `start` on, in pieces of at most 1 MiB.
@@ -136,10 +117,12 @@ class Deploy:
         return version
 
     async def _check_blobs(self, files: Sequence[FileEntry]) -> None:
+        """Every file is uploaded, as long as its entry says, and none is collected before the version names
+        it."""
         now = self._clock.now()
         for entry in files:
-            stored = await self._store.record(Blob, check_sha(entry.sha256))
-            if fault := fault_of_blob(stored.value if stored else None, entry, now):
+            blob = await self._blobs.stored(check_sha(entry.sha256))
+            if fault := fault_of_blob(blob, entry, now):
                 detail, remedy = fault
                 raise BadInput(detail, field="files", remedy=remedy)
 

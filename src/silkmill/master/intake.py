@@ -150,6 +150,7 @@ class Intake:
         version = submission.version
         if version is None:
             version = (await self._versions.spider(submission.project, submission.spider)).version
+        await self._versions.use(version)
         config = await self._versions.config(submission.project, submission.spider, version)
         ready = checked(submission, version, config)
         if ready.placement and ready.placement.mode == "all":  # there is one node, so one task

@@ -46,6 +46,7 @@ class Spiders:
 
     async def release(self, version: Version) -> None:
         """Let new tasks of all its spiders get this version. A repeat is harmless."""
+        await self._versions.use(version.id)
         await side_by_side(self._release(version, name) for name in version.spiders)
         self._feed.publish(LimitsChanged())
 
@@ -54,6 +55,7 @@ class Spiders:
         await self._versions.spider(project, name)
         config = await self._versions.config(project, name, version_id)
         await self._schedules.check_file(project, config)
+        await self._versions.use(version_id)
         spider = await self._point(Spider(project, name, version_id))
         await self._schedules.follow_file(project, config)
         self._feed.publish(LimitsChanged())

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import OrderedDict
+from dataclasses import replace
 
-from silkmill.domain.errors import NotFound
+from silkmill.domain.errors import Conflict, NotFound
 from silkmill.domain.spider import Spider, SpiderConfig
 from silkmill.domain.task import Task
 from silkmill.domain.version import Version
-from silkmill.ports.store import Store
+from silkmill.ports.clock import Clock
+from silkmill.ports.store import Store, Stored
 
 _KEPT = 256
+REREAD_SECONDS = 3600.0
+"""Another master may have doomed a version that is kept here: it goes a day after that."""
 
 
 def spider_key(project: str, name: str) -> str:
@@ -20,22 +25,51 @@ def spider_key(project: str, name: str) -> str:
 class Versions:
     """Reads of versions and spiders."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._kept: OrderedDict[str, Version] = OrderedDict()
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+        self._kept: OrderedDict[str, tuple[float, Version]] = OrderedDict()
 
     async def get(self, version_id: str) -> Version:
         """Raises NotFound."""
-        if version_id in self._kept:
+        read_at, kept = self._kept.get(version_id, (0.0, None))
+        if kept is not None and self._clock.boottime() - read_at < REREAD_SECONDS:
             self._kept.move_to_end(version_id)
-            return self._kept[version_id]
+            return kept
+        return self._keep((await self._read(version_id)).value)
+
+    async def use(self, version_id: str) -> Version:
+        """For what is going to need it: it is not deleted then. Raises NotFound."""
+        version = await self.get(version_id)
+        return version if version.doomed_at is None else self._keep(await self._spared(version_id))
+
+    def forget(self, version_id: str) -> None:
+        """Its record has changed."""
+        self._kept.pop(version_id, None)
+
+    async def _spared(self, version_id: str) -> Version:
+        while True:
+            stored = await self._read(version_id)
+            if stored.value.doomed_at is None:
+                return stored.value
+            spared = replace(stored.value, doomed_at=None)
+            try:
+                return (await self._store.replace_record(stored, spared, secrets.token_hex(8))).value
+            except Conflict:
+                continue
+
+    async def _read(self, version_id: str) -> Stored[Version]:
         stored = await self._store.record(Version, version_id)
         if stored is None:
+            self.forget(version_id)
             raise NotFound("version", version_id, remedy="deploy the spider's folder")
-        self._kept[version_id] = stored.value
+        return stored
+
+    def _keep(self, version: Version) -> Version:
+        self._kept[version.id] = self._clock.boottime(), version
+        self._kept.move_to_end(version.id)
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
-        return stored.value
+        return version
 
     async def spider(self, project: str, name: str) -> Spider:
         """Raises NotFound."""

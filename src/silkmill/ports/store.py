@@ -69,6 +69,10 @@ class Store(Protocol):
         """`swap` for an Assign: the positions become those of a new attempt, all zero. Raises Conflict, also
         when another open attempt holds one of its permits."""
 
+    async def delete_task(self, old: Task) -> None:
+        """Conditional on the revision read. Raises Conflict; one that is gone is success. Its items and log
+        are the caller's to delete before."""
+
     async def tasks(
         self, where: TaskFilter, *, limit: int, before: str | None = None, newest_first: bool = True
     ) -> list[Task]:
@@ -123,6 +127,9 @@ class Store(Protocol):
     async def items(self, ref: AttemptRef, *, first: int = 0, limit: int = 1000) -> list[tuple[int, bytes]]:
         """(ordinal, raw JSON) in order. Rows at or beyond the attempt's items_count may be among them and do
         not exist for a reader: the caller cuts there."""
+
+    async def delete_items(self, ref: AttemptRef, *, before: int) -> None:
+        """Drop the items whose ordinals are smaller than `before`."""
 
     async def log_tail(self, ref: AttemptRef) -> list[TailRecord]:
         """Tail records by offset; they may overlap chunks, and reach beyond log_offset."""

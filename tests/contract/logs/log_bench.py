@@ -16,7 +16,7 @@ from silkmill.domain.errors import Conflict
 from silkmill.domain.events import Accept, Assign, Event, Exit, Finish, GiveBack, Lose, Start
 from silkmill.domain.outcome import Verdict
 from silkmill.domain.task import Task, advance
-from silkmill.master.logs import LogReader, LogUpkeep, LogWriter
+from silkmill.master.logs import Hit, LogReader, LogUpkeep, LogWriter, Wanted
 from silkmill.ports.bucket import Bucket
 from silkmill.ports.store import Store
 from silkmill.protocol.logframe import LogFramer, system_line
@@ -182,6 +182,10 @@ class LogBench:
 
     async def log(self) -> bytes:
         return b"".join([page.data async for page in self.reader.pages(await self.task(), 1)])
+
+    async def hits(self, wanted: Wanted, offset: int = 0) -> list[Hit]:
+        found = self.reader.search(await self.task(), 1, wanted, offset=offset)
+        return [hit async for some in found for hit in some.hits]
 
     async def raw(self, tag: bytes) -> bytes:
         return b"".join([data async for data in self.reader.raw(await self.task(), 1, tag)])

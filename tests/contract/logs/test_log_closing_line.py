@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from log_bench import LATER, NOW, LogBench, sample_log
 
+from silkmill.master.logs import Wanted
 from silkmill.master.logs.closing import closing_page
 
 LOG, STDOUT, _ = sample_log(3_000)
@@ -59,9 +60,10 @@ async def test_it_is_one_of_the_last_lines(lost: LogBench) -> None:
 @pytest.mark.parametrize("needle", [b"came back", re.compile(b"^lost: node")])
 async def test_it_is_found(lost: LogBench, needle: bytes) -> None:
     task = await lost.task()
-    hits = [hit async for hit in lost.reader.search(task, 1, needle)]
+    hits = await lost.hits(Wanted(needle=needle))
     assert [(hit.offset, hit.line) for hit in hits] == [(task.history[0].log_offset, CLOSING)]
-    assert [hit async for hit in lost.reader.search(task, 1, needle, stream=b"stdout")] == []
+    assert await lost.reader.last(task, 1, Wanted(needle=needle), 1) == hits
+    assert await lost.hits(Wanted(b"stdout", needle)) == []
 
 
 async def test_an_attempt_that_ended_otherwise_has_its_own(small_sizes: None, bench: LogBench) -> None:

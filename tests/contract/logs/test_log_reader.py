@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 from log_bench import LATER, NOW, REF, LogBench, sample_log
 
 from silkmill.domain.errors import NotFound
-from silkmill.master.logs import Hit, LogDamaged, Needle, parse_needle
+from silkmill.master.logs import Hit, LogDamaged, Needle, Wanted, parse_needle
 from silkmill.protocol.logframe import frame_line, missing_end, system_line
 
 LOG, STDOUT, STDERR = sample_log(30_000)
@@ -105,10 +105,7 @@ def _contains(needle: Needle) -> Callable[[bytes], bool]:
 async def _found(
     bench: LogBench, needle: Needle, *, offset: int = 0, stream: bytes | None = None
 ) -> list[Hit]:
-    hits: AsyncIterator[Hit] = bench.reader.search(
-        await bench.task(), 1, needle, offset=offset, stream=stream
-    )
-    return [hit async for hit in hits]
+    return await bench.hits(Wanted(stream, needle), offset=offset)
 
 
 async def test_an_attempt_that_is_not_there(bench: LogBench) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from silkmill.domain.errors import BadInput
+from silkmill.domain.retention import Policy
 from silkmill.settings import Settings, load_settings
 
 
@@ -59,3 +61,26 @@ def test_a_directory_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(BadInput, match=r"data directory .*file: Not a directory"):
         load_settings(tmp_path / "file")
+
+
+def test_ages_and_sizes_are_written_as_people_write_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_settings(tmp_path).policy == Policy()
+    (tmp_path / "silkmill.toml").write_text('keep_tasks_for = "90d"\nkeep_logs = "20GiB"\nkeep_tasks = 7\n')
+    monkeypatch.setenv("SILKMILL_KEEP_LOGS_FOR", "3600")
+    monkeypatch.setenv("SILKMILL_KEEP_ITEMS_FOR", "1.5h")
+    assert load_settings(tmp_path).policy == Policy(
+        tasks_for=timedelta(days=90),
+        tasks=7,
+        logs_for=timedelta(hours=1),
+        log_bytes=20 << 30,
+        items_for=timedelta(minutes=90),
+    )
+
+
+@pytest.mark.parametrize("value", ['"ninety days"', "-1", '"90 parsecs"', '"1e9d"', "1e12", '""'])
+def test_a_bad_age_names_its_setting(tmp_path: Path, value: str) -> None:
+    (tmp_path / "silkmill.toml").write_text(f"keep_tasks_for = {value}\n")
+    with pytest.raises(BadInput, match="keep_tasks_for"):
+        load_settings(tmp_path)

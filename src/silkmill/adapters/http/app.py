@@ -8,9 +8,11 @@ from fastapi import Depends, FastAPI
 
 from silkmill.adapters.http import (
     blobs,
+    engine_log,
     events,
     health,
     items,
+    log_search,
     logs,
     nodes,
     problems,
@@ -32,6 +34,8 @@ NOUNS = (
     submissions,
     tasks,
     logs,
+    log_search,
+    engine_log,
     items,
     statistics,
     whys,

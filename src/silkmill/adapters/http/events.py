@@ -13,7 +13,7 @@ from silkmill.adapters.http.event_stream import HEARTBEAT, EventStream, event, n
 from silkmill.adapters.http.parts import Parts, parts_of
 from silkmill.adapters.http.task_view import state_view, stats_view
 from silkmill.domain.statistics import Live
-from silkmill.domain.task import Task
+from silkmill.domain.task import Expiry, Task
 from silkmill.master.feed import Resync, StatisticsChanged, TaskChanged
 
 REMEMBERED_ENDS = 10_000
@@ -58,7 +58,8 @@ def _moved(task: Task, live: Live, now: datetime) -> bytes:
 
 
 class _Ends:
-    """Which ends this connection was told: a final record still changes when its log is merged."""
+    """Which ends this connection was told: a final record still changes when its log is merged
+    and when retention takes something away."""
 
     def __init__(self) -> None:
         self._told: OrderedDict[str, None] = OrderedDict()
@@ -73,4 +74,4 @@ class _Ends:
 
 
 def _is_upkeep(task: Task) -> bool:
-    return any(attempt.merged_at for attempt in task.history[-1:])
+    return task.expiry != Expiry() or any(attempt.merged_at for attempt in task.history[-1:])

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from silkmill.adapters.http.item_formats import FORMATS
+from silkmill.adapters.http.kept import check_items_kept
 from silkmill.adapters.http.parts import parts_of
 from silkmill.adapters.http.which_attempt import choose_attempt
 from silkmill.domain.attempt import AttemptRef
@@ -34,6 +35,7 @@ async def items(
     there is more; items that come later are beyond what this answer gives."""
     parts = parts_of(request)
     task = await parts.tasks.find(task_id)
+    check_items_kept(task)
     ref, positions = choose_attempt(task, attempt)
     end = positions.items_count if limit is None else min(positions.items_count, cursor + limit)
     written = FORMATS[format]

@@ -14,7 +14,9 @@ from silkmill.adapters.http.which_attempt import current_number, numbers
 from silkmill.domain.errors import BadInput, NotFound
 from silkmill.domain.task import Task
 from silkmill.master.feed import Hint, LimitsChanged, Resync, StatisticsChanged, Subscription, TaskChanged
+from silkmill.master.logs import LogPage
 from silkmill.master.logs.closing import closing_page
+from silkmill.master.logs.sieve import Sieve, sifted
 
 PAGE_BYTES = 256 * 1024
 _POSITION = re.compile(r"([1-9]\d{0,9}):(\d{1,18})\Z")
@@ -50,6 +52,8 @@ class LogFollow:
         self._parts, self._choice = parts, choice
         self._task_id, self._attempt = task_id, attempt
         self._position = position
+        self._sieve: tuple[int, Sieve] | None = None
+        """Of the attempt that is read."""
         self._told: bytes = b""
         self._closed = 0
         """The attempt whose closing line was sent."""
@@ -75,24 +79,25 @@ class LogFollow:
         number = self._attempt or current_number(task)
         if number is None:
             return None
-        page = await self._parts.log_reader.tail(task, number, lines, self._choice.stream)
-        self._position = Position(number, page.next_offset)
-        if page.end and closing_page(task, number):
+        end = await self._parts.log_reader.tail(task, number, 0)
+        self._position = Position(number, end.next_offset)
+        if end.end and closing_page(task, number):
             self._pass_end_of(number)
-        return self._log_event(self._choice.of_page(page)) if lines else None
+        frames = await self._choice.last_frames(self._parts.log_reader, task, number, lines)
+        return self._log_event(frames) if lines else None
 
     async def _rest(self, task: Task) -> AsyncIterator[bytes]:
         """What is stored beyond the position, attempt by attempt."""
-        while (position := self._position or self._first(task)) is not None:
+        while (position := self._position or await self._first(task)) is not None:
             try:
                 page = await self._parts.log_reader.read(task, position.attempt, position.offset, PAGE_BYTES)
             except NotFound:  # an attempt the history no longer keeps, or a withdrawn one
                 page = None
             if page is not None:
                 self._position = Position(position.attempt, page.next_offset)
-                if frames := self._choice.of_page(page):
+                if frames := await self._sifted(task, position.attempt, page):
                     yield self._log_event(frames)
-                if page.end and (frames := self._closing_line(task, position.attempt)):
+                if page.end and (frames := await self._closing_line(task, position.attempt)):
                     yield self._log_event(frames)
             if page is not None and not page.end:
                 if page.next_offset == position.offset:
@@ -100,13 +105,22 @@ class LogFollow:
             elif not self._go_on(task, position.attempt):
                 return
 
-    def _closing_line(self, task: Task, number: int) -> bytes:
+    async def _sifted(self, task: Task, number: int, page: LogPage) -> bytes:
+        """The wanted frames of a page; pages of one attempt come in order."""
+        if self._sieve is None or self._sieve[0] != number:
+            self._sieve = number, await self._new_sieve(task, number, page)
+        return (await sifted(page, self._sieve[1])).data
+
+    async def _new_sieve(self, task: Task, number: int, page: LogPage) -> Sieve:
+        return await self._parts.log_reader.sieve(task, number, self._choice.wanted, page.offset)
+
+    async def _closing_line(self, task: Task, number: int) -> bytes:
         """Of an attempt that went with its worker, once."""
         page = closing_page(task, number)
         if page is None or self._closed == number:
             return b""
         self._pass_end_of(number)
-        return self._choice.of_page(page)
+        return (await sifted(page, Sieve(self._choice.wanted))).data
 
     def _pass_end_of(self, number: int) -> None:
         """Nothing of the attempt is left, its closing line neither: who comes back begins with the next."""
@@ -114,9 +128,11 @@ class LogFollow:
         if self._attempt is None:
             self._position = Position(number + 1, 0)
 
-    def _first(self, task: Task) -> Position | None:
-        number = self._attempt or current_number(task)
-        return Position(number, 0) if number else None
+    async def _first(self, task: Task) -> Position | None:
+        number, since = self._attempt or current_number(task), self._choice.wanted.since
+        if number is None or since is None:
+            return Position(number, 0) if number else None
+        return Position(number, await self._parts.log_reader.place(task, number, since))
 
     def _go_on(self, task: Task, after: int) -> bool:
         """To the next attempt, if there is one and the reader did not choose."""

@@ -3,56 +3,69 @@
 from __future__ import annotations
 
 import base64
-from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
+from fastapi import Query
+
+from silkmill.adapters.http.times import aware
 from silkmill.domain.task import Task
-from silkmill.master.logs import LogPage, LogReader
-from silkmill.master.logs.pages import lines_of
-from silkmill.master.logs.search import EXPRESSION_BYTES, Needle, parse_needle
+from silkmill.master.logs import LogReader, Wanted, parse_needle
+from silkmill.master.logs.sieve import Sieve, sifted
+from silkmill.master.logs.wanted import frame_time, parse_where
 from silkmill.protocol.logframe import STDERR, STDOUT, Frame, parse_frame, parse_frames
+from silkmill.protocol.loglevel import Level
 
 Stream = Literal["stdout", "stderr", "system"]
-PIECE_BYTES = 64 * 1024
+LevelName = Literal["debug", "info", "warning", "error", "critical"]
+
+
+def wanted(
+    stream: Stream | None = None,
+    grep: str | None = None,
+    level: LevelName | None = None,
+    where: Annotated[list[str], Query()] = [],  # noqa: B006
+    since: datetime | None = None,
+) -> Wanted:
+    """The query of every route that gives lines. Raises BadInput."""
+    moment = aware(since)
+    return Wanted(
+        stream=stream.encode() if stream else None,
+        needle=parse_needle(grep) if grep else None,
+        level=Level[level.upper()] if level else None,
+        where=parse_where(where),
+        since=frame_time(moment) if moment else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`stream` and `needle`: which frames. `raw`: the spider's bytes instead of frames, and nothing else."""
+    """`raw`: the spider's bytes instead of frames, and nothing else."""
 
-    stream: bytes | None = None
-    needle: Needle | None = None
+    wanted: Wanted
     raw: bool = False
-
-    @classmethod
-    def of(cls, stream: Stream | None, grep: str | None, *, raw: bool = False) -> Choice:
-        """Raises BadInput for a `grep` that is no expression."""
-        return cls(stream.encode() if stream else None, parse_needle(grep) if grep else None, raw)
 
     async def frames(self, reader: LogReader, task: Task, number: int, offset: int) -> AsyncIterator[bytes]:
         """Chosen frames from `offset` to the end of what is stored, some at a time."""
-        if self.needle is not None:
-            hits = reader.search(task, number, self.needle, offset=offset, stream=self.stream)
-            async for piece in _in_pieces(hit.line async for hit in hits):
-                yield piece
+        if self.wanted == Wanted():
+            async for page in reader.pages(task, number, offset):
+                yield page.data
             return
-        async for page in reader.pages(task, number, offset):
-            yield self.of_page(page)
+        async for found in reader.search(task, number, self.wanted, offset=offset):
+            if found.hits:
+                yield b"".join(hit.line for hit in found.hits)
 
     async def last_frames(self, reader: LogReader, task: Task, number: int, lines: int) -> bytes:
-        """The last `lines` chosen frames. A search has to go through the whole log for them."""
-        if self.needle is None:
-            return self.of_page(await reader.tail(task, number, lines, self.stream))
-        hits = reader.search(task, number, self.needle, stream=self.stream)
-        return b"".join(deque([hit.line async for hit in hits], maxlen=lines))
-
-    def of_page(self, page: LogPage) -> bytes:
-        """The chosen frames of a page."""
-        if self.stream is None and self.needle is None:
-            return page.data
-        return b"".join(line for _, line in lines_of(page, self.stream) if self._matches(line))
+        """The last `lines` chosen frames, none for 0."""
+        if not lines:
+            return b""
+        if not self.wanted.any_line:
+            hits = await reader.last(task, number, self.wanted, lines)
+            return b"".join(hit.line for hit in hits)
+        page = await reader.tail(task, number, lines, self.wanted.stream)
+        return (await sifted(page, Sieve(self.wanted))).data
 
     def shaped(self, frames: bytes) -> bytes:
         """Frames as they are given to the reader."""
@@ -60,20 +73,12 @@ class Choice:
             return frames
         return b"".join(frame.original() for frame in parse_frames(frames) if frame.tag in (STDOUT, STDERR))
 
-    def _matches(self, line: bytes) -> bool:
-        if self.needle is None:
-            return True
-        text = line.split(b" ", 3)[-1][:-1]
-        if isinstance(self.needle, bytes):
-            return self.needle in text
-        return self.needle.search(text, 0, EXPRESSION_BYTES) is not None
-
 
 def frame_views(frames: bytes) -> list[dict[str, Any]]:
-    return [_view(frame) for line in frames.split(b"\n")[:-1] if (frame := parse_frame(line))]
+    return [frame_view(frame) for line in frames.split(b"\n")[:-1] if (frame := parse_frame(line))]
 
 
-def _view(frame: Frame) -> dict[str, Any]:
+def frame_view(frame: Frame) -> dict[str, Any]:
     """Text as JSON text where it is UTF-8, else in base64: every byte arrives."""
     view: dict[str, Any] = {
         "time": frame.time.decode(),
@@ -84,16 +89,3 @@ def _view(frame: Frame) -> dict[str, Any]:
         return view | {"text": frame.text.decode()}
     except UnicodeDecodeError:
         return view | {"base64": base64.b64encode(frame.text).decode()}
-
-
-async def _in_pieces(lines: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    held: list[bytes] = []
-    size = 0
-    async for line in lines:
-        held.append(line)
-        size += len(line)
-        if size >= PIECE_BYTES:
-            yield b"".join(held)
-            held, size = [], 0
-    if held:
-        yield b"".join(held)

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Depends, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from silkmill.adapters.http.event_stream import EventStream
+from silkmill.adapters.http.kept import check_log_kept
 from silkmill.adapters.http.log_follow import LogFollow, read_position
-from silkmill.adapters.http.log_lines import Choice, Stream
+from silkmill.adapters.http.log_lines import Choice, wanted
 from silkmill.adapters.http.parts import parts_of
 from silkmill.adapters.http.which_attempt import choose_attempt
-from silkmill.master.logs.closing import closing_page
+from silkmill.master.logs import Wanted
 
 MAX_TAIL = 10_000
 MAX_PAGE = 1 << 20
 Attempt = Annotated[int | None, Query(ge=1)]
 Tail = Annotated[int | None, Query(ge=0, le=MAX_TAIL)]
+Narrowed = Annotated[Wanted, Depends(wanted)]
 router = APIRouter(prefix="/tasks")
 
 
@@ -27,12 +29,11 @@ router = APIRouter(prefix="/tasks")
 async def log(
     task_id: str,
     request: Request,
+    narrowed: Narrowed,
     attempt: Attempt = None,
     offset: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int | None, Query(ge=1, le=MAX_PAGE)] = None,
     tail: Tail = None,
-    stream: Stream | None = None,
-    grep: str | None = None,
     raw: bool = False,
 ) -> Response:
     """Frames as they are stored, or with `raw` what the spider wrote, byte for byte.
@@ -40,8 +41,9 @@ async def log(
     With `limit` (bytes) one page, whose Silkmill-Next-Offset is where the next one begins; with `tail` the
     last lines; else all from `offset` on."""
     parts = parts_of(request)
-    choice = Choice.of(stream, grep, raw=raw)
+    choice = Choice(narrowed, raw)
     task = await parts.tasks.find(task_id)
+    check_log_kept(task)
     ref, positions = choose_attempt(task, attempt)
     headers = {"Silkmill-Log-Bytes": str(positions.log_offset)}
     kind = "application/octet-stream" if raw else "text/plain; charset=utf-8"
@@ -49,15 +51,12 @@ async def log(
         return Response(b"", headers=headers, media_type=kind)
     headers["Silkmill-Attempt"] = str(ref.number)
     if tail is not None:
-        frames = await choice.last_frames(parts.log_reader, task, ref.number, tail) if tail else b""
+        frames = await choice.last_frames(parts.log_reader, task, ref.number, tail)
         return Response(choice.shaped(frames), headers=headers, media_type=kind)
     if limit is not None:
-        page = await parts.log_reader.read(task, ref.number, offset, limit)
+        page = await parts.log_reader.page(task, ref.number, narrowed, offset, limit)
         headers["Silkmill-Next-Offset"] = str(page.next_offset)
-        frames = choice.of_page(page)
-        if page.data and page.end and (closing := closing_page(task, ref.number)):
-            frames += choice.of_page(closing)
-        return Response(choice.shaped(frames), headers=headers, media_type=kind)
+        return Response(choice.shaped(page.data), headers=headers, media_type=kind)
     frames_of_all = choice.frames(parts.log_reader, task, ref.number, offset)
     return StreamingResponse(_shaped(choice, frames_of_all), headers=headers, media_type=kind)
 
@@ -66,19 +65,18 @@ async def log(
 async def follow(
     task_id: str,
     request: Request,
+    narrowed: Narrowed,
     attempt: Attempt = None,
     tail: Tail = None,
-    stream: Stream | None = None,
-    grep: str | None = None,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> EventStream:
     """Events `log` (id: attempt:offset), `state`, `end`. Without `attempt` it goes on with the next one."""
     parts = parts_of(request)
-    choice = Choice.of(stream, grep)
     task = await parts.tasks.find(task_id)
+    check_log_kept(task)
     choose_attempt(task, attempt)
     position = read_position(last_event_id) if last_event_id else None
-    following = LogFollow(parts, choice, task.id, attempt, position)
+    following = LogFollow(parts, Choice(narrowed), task.id, attempt, position)
     return EventStream(following.events(tail), request.app.state.closing)
 
 

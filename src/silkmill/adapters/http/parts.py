@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from silkmill.master.dispatcher import Dispatcher
     from silkmill.master.feed import Feed
     from silkmill.master.intake import Intake
+    from silkmill.master.log_search import LogSearch
     from silkmill.master.logs import LogReader
     from silkmill.master.permits import PermitBook
     from silkmill.master.preparations import Preparations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from silkmill.master.tasks import Tasks
     from silkmill.master.versions import Versions
     from silkmill.master.workers import Workers
+    from silkmill.runtime.enginelog import EngineLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,9 @@ class Parts:
     cancel: Canceller
     feed: Feed
     log_reader: LogReader
+    log_search: LogSearch
+    engine_log: EngineLog | None
+    """None where the engine keeps none in files."""
     workers: Workers
     dispatcher: Dispatcher
     permits: PermitBook

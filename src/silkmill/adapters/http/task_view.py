@@ -56,6 +56,8 @@ def task_view(task: Task, now: datetime, live: Live = UNKNOWN, status: str | Non
         "schedule": task.schedule,
         "firing": task.firing,
         "after": task.after,
+        "log_deleted_at": task.expiry.logs_at,
+        "items_deleted_at": task.expiry.items_at,
     }
 
 

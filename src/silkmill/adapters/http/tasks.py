@@ -15,6 +15,7 @@ from silkmill.adapters.http.bodies import read_body
 from silkmill.adapters.http.parts import parts_of
 from silkmill.adapters.http.problems import Refusal
 from silkmill.adapters.http.task_view import full_view, summary
+from silkmill.adapters.http.times import aware
 from silkmill.domain.states import State
 from silkmill.domain.task import Task
 from silkmill.master.submission import Submission
@@ -41,7 +42,7 @@ async def page(
 ) -> Response:
     """Newest first; `next` is the cursor of the following page, null on the last one."""
     parts = parts_of(request)
-    where = TaskFilter(tuple(state), project, spider, tag, _aware(since))
+    where = TaskFilter(tuple(state), project, spider, tag, aware(since))
     found = await parts.store.tasks(where, limit=limit, before=cursor)
     now = parts.clock.now()
     following = found[-1].id if len(found) == limit else None
@@ -89,11 +90,3 @@ def _again(task: Task) -> Submission:
         tags=task.tags,
         retry_of=task.id,
     )
-
-
-def _aware(time: datetime | None) -> datetime | None:
-    if time is not None and time.tzinfo is None:
-        raise Refusal(
-            422, f"since {time} has no time zone", field="since", remedy="write it as RFC 3339, with Z"
-        )
-    return time

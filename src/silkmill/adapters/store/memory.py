@@ -59,6 +59,12 @@ class MemoryStore:
             raise rules.conflict(old)
         return codec.with_positions(changed, _positions(stored))
 
+    async def delete_task(self, old: Task) -> None:
+        await faults.point("store.before_commit")
+        if not self._tasks.compare_and_delete(old.id, {"revision": old.revision}):
+            raise rules.conflict(old)
+        await faults.point("store.after_commit")
+
     async def tasks(
         self, where: TaskFilter, *, limit: int, before: str | None = None, newest_first: bool = True
     ) -> list[Task]:
@@ -158,6 +164,13 @@ class MemoryStore:
     async def items(self, ref: AttemptRef, *, first: int = 0, limit: int = 1000) -> list[tuple[int, bytes]]:
         found = _of_attempt(self._items, ref, first)
         return [(key[2], document["data"]) for key, document in found][:limit]
+
+    async def delete_items(self, ref: AttemptRef, *, before: int) -> None:
+        await faults.point("store.before_commit")
+        for key, _ in _of_attempt(self._items, ref, 0):
+            if key[2] < before:
+                self._items.delete(key)
+        await faults.point("store.after_commit")
 
     async def log_tail(self, ref: AttemptRef) -> list[TailRecord]:
         found = _of_attempt(self._tails, ref, 0)

@@ -64,6 +64,9 @@ class SqliteStore:
         stored = await self._writer.write(writes.change_task(old, changed, positions))
         return codec.with_positions(changed, stored)
 
+    async def delete_task(self, old: Task) -> None:
+        await self._writer.write(writes.delete_task(old))
+
     async def tasks(
         self, where: TaskFilter, *, limit: int, before: str | None = None, newest_first: bool = True
     ) -> list[Task]:
@@ -126,6 +129,9 @@ class SqliteStore:
     async def items(self, ref: AttemptRef, *, first: int = 0, limit: int = 1000) -> list[tuple[int, bytes]]:
         where = {"if_task_id": ref.task_id, "if_attempt": ref.number, "first": first, "limit": limit}
         return await self._rows(sql.ITEMS, where)
+
+    async def delete_items(self, ref: AttemptRef, *, before: int) -> None:
+        await self._writer.write(writes.delete_items(ref, before))
 
     async def log_tail(self, ref: AttemptRef) -> list[TailRecord]:
         rows = await self._rows(sql.TAIL, {"if_task_id": ref.task_id, "if_attempt": ref.number})

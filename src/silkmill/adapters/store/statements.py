@@ -49,6 +49,8 @@ TAG_NEW_TASK = _sql(  # to be run before its task is inserted
         ),
     )
 )
+DELETE_TASK = _sql(delete(tasks).where(_if(tasks.c.id), _if(tasks.c.revision)))
+DELETE_TAG = _sql(delete(task_tags).where(_if(task_tags.c.tag), _if(task_tags.c.task_id)))
 OWN_TASK_CHANGE = _sql(
     select(*_positions).where(_if(tasks.c.id), _if(tasks.c.revision), _if(tasks.c.change_id))
 )
@@ -165,6 +167,9 @@ ITEMS = _limited(
     select(items.c.ordinal, items.c.data)
     .where(_if(items.c.task_id), _if(items.c.attempt), items.c.ordinal >= bindparam("first"))
     .order_by(items.c.ordinal)
+)
+DELETE_ITEMS = _sql(
+    delete(items).where(_if(items.c.task_id), _if(items.c.attempt), items.c.ordinal < bindparam("before"))
 )
 INSERT_TAIL = _sql(insert(log_tail).prefix_with("OR IGNORE"))
 TAIL = _sql(

@@ -57,6 +57,18 @@ def change_task(old: Task, new: Task, positions: dict[str, int]) -> Write[Positi
     return Single(run)
 
 
+def delete_task(old: Task) -> Write[None]:
+    tags = [{"if_tag": tag, "if_task_id": old.id} for tag in old.tags]
+
+    def run(cursor: sqlite3.Cursor) -> None:
+        deleted = cursor.execute(sql.DELETE_TASK, {"if_id": old.id, "if_revision": old.revision})
+        if deleted.rowcount == 0 and cursor.execute(sql.TASK, {"if_id": old.id}).fetchall():
+            raise rules.conflict(old)
+        cursor.executemany(sql.DELETE_TAG, tags)
+
+    return run
+
+
 def append_items(
     ref: AttemptRef, session: str, offset: int, first_ordinal: int, records: Sequence[bytes]
 ) -> Write[Positions]:
@@ -100,6 +112,15 @@ def move_log(ref: AttemptRef, session: str, offset: int, length: int) -> Write[P
         return _move_log(cursor, ref, stored, offset + length)
 
     return run
+
+
+def delete_items(ref: AttemptRef, before: int) -> Write[None]:
+    where = {"if_task_id": ref.task_id, "if_attempt": ref.number, "before": before}
+
+    def run(cursor: sqlite3.Cursor) -> None:
+        cursor.execute(sql.DELETE_ITEMS, where)
+
+    return Single(run)
 
 
 def delete_log_tail(ref: AttemptRef, before: int) -> Write[None]:

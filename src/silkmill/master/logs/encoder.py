@@ -17,6 +17,7 @@ import zstandard
 
 from silkmill.master.logs.grams import SECTION_BLOCKS, SectionFilter, row_bytes
 from silkmill.master.logs.merged import BLOCK_BYTES, MAGIC, TRAILER, Block, Index, Section
+from silkmill.master.logs.worst import worst_level
 from silkmill.protocol.logframe import TAGS
 from silkmill.runtime.workprocess import work_process
 
@@ -84,6 +85,7 @@ class Encoder:
                 self._lines,
                 (stdout, messages, stderr, system),
                 *times,
+                worst_level(data),
             )
         )
         self._lines += len(lines)

@@ -22,6 +22,7 @@ import zstandard
 from silkmill.master.logs.grams import row_bytes
 from silkmill.ports.bucket import Bucket
 from silkmill.protocol.logframe import TAGS
+from silkmill.protocol.loglevel import Level
 
 BLOCK_BYTES = 512 * 1024
 MAGIC = b"SILKLOG1"
@@ -33,7 +34,8 @@ TRAILER = struct.Struct("<Q8s")
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
     """`start` and `length` in the log; `position` and `size` in the object. `first_line` counts frames of the
-    log; `frames` is how many of stdout, stdout/json, stderr and system are in it; times as in the frames."""
+    log; `frames` is how many of stdout, stdout/json, stderr and system are in it; times as in the frames;
+    `worst` is the worst level of its lines (worst.py), which older objects do not tell."""
 
     start: int
     length: int
@@ -43,10 +45,19 @@ class Block(msgspec.Struct, frozen=True, array_like=True):
     frames: tuple[int, int, int, int]
     first_time: str
     last_time: str
+    worst: int = Level.CRITICAL
 
     @property
     def end(self) -> int:
         return self.start + self.length
+
+    @property
+    def latest(self) -> str:
+        """Not before any of its times, which are in order; a frame that was torn has none of its own."""
+        return max(self.first_time, self.last_time)
+
+    def frames_tagged(self, tag: bytes) -> int:
+        return self.frames[TAGS.index(tag)]
 
     def frames_of(self, stream: bytes) -> int:
         """How many frames of stdout (its messages too), stderr or system."""

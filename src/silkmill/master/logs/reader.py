@@ -10,7 +10,10 @@ from silkmill.master.logs.backwards import last_lines
 from silkmill.master.logs.closing import closing_page
 from silkmill.master.logs.layout import Log
 from silkmill.master.logs.pages import LogPage, next_page, pages
-from silkmill.master.logs.search import Hit, Needle, hits_in, search
+from silkmill.master.logs.search import Found, last_hits, search, sieve_at
+from silkmill.master.logs.sieve import Hit, Sieve, sifted
+from silkmill.master.logs.since import place_of
+from silkmill.master.logs.wanted import Wanted
 from silkmill.ports.bucket import Bucket
 from silkmill.ports.store import Store
 from silkmill.protocol.logframe import SYSTEM, stream_bytes
@@ -51,15 +54,42 @@ class LogReader:
             yield closing
 
     async def search(
-        self, task: Task, number: int, needle: Needle, *, offset: int = 0, stream: bytes | None = None
-    ) -> AsyncIterator[Hit]:
-        """Matching frames from `offset` on, read as they are asked for (see search.parse_needle)."""
+        self, task: Task, number: int, wanted: Wanted, *, offset: int = 0
+    ) -> AsyncIterator[Found]:
+        """Wanted frames from `offset` on, with how far they were looked for, read as they are asked for.
+
+        Who goes on behind the last byte has had the closing line."""
         log = await self._open(task, number)
-        async for hit in search(log, needle, offset, stream):
-            yield hit
-        if closing := closing_page(task, number):
-            for hit in hits_in(closing, needle, stream):
-                yield hit
+        async for found in search(log, wanted, offset):
+            yield found
+        closing = closing_page(task, number)
+        if closing and offset <= closing.offset:
+            yield Found(Sieve(wanted).hits(closing), closing.offset + 1, 0)
+
+    async def last(self, task: Task, number: int, wanted: Wanted, lines: int) -> list[Hit]:
+        """The last of all wanted frames, looked for from the end."""
+        log = await self._open(task, number)
+        closing = closing_page(task, number)
+        of_closing = Sieve(wanted).hits(closing) if closing else []
+        hits = await last_hits(log, wanted, lines - len(of_closing))
+        return [*hits, *of_closing][-lines:]
+
+    async def page(self, task: Task, number: int, wanted: Wanted, offset: int, limit: int) -> LogPage:
+        """`read`, with the wanted frames of the page only; the last page that is not empty has the closing
+        line too."""
+        log = await self._open(task, number)
+        page = await next_page(log, max(offset, await place_of(log, wanted.since)), limit)
+        if page.data and page.end and (closing := closing_page(task, number)):
+            page = replace(page, data=page.data + closing.data)
+        return await sifted(page, await sieve_at(log, wanted, page.offset))
+
+    async def place(self, task: Task, number: int, since: bytes) -> int:
+        """Where a reader begins who wants the frames since then."""
+        return await place_of(await self._open(task, number), since)
+
+    async def sieve(self, task: Task, number: int, wanted: Wanted, offset: int) -> Sieve:
+        """For the pages of a log from `offset` on."""
+        return await sieve_at(await self._open(task, number), wanted, offset)
 
     async def raw(self, task: Task, number: int, tag: bytes) -> AsyncIterator[bytes]:
         """What the spider wrote to stdout or stderr, byte for byte, without what was taken as messages."""

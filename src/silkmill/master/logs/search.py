@@ -3,138 +3,150 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
-from re import _parser  # type: ignore[attr-defined]
-from typing import Any
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
-from silkmill.domain.errors import BadInput
 from silkmill.master.logs.grams import looked_up
 from silkmill.master.logs.layout import Log
-from silkmill.master.logs.pages import LogPage, lines_of, next_page
+from silkmill.master.logs.merged import Block
+from silkmill.master.logs.pages import lines_of, next_page
+from silkmill.master.logs.sieve import Hit, Sieve, ends_line
+from silkmill.master.logs.since import place_of
+from silkmill.master.logs.wanted import Wanted
+from silkmill.protocol.logframe import STDOUT_JSON
 
 WINDOW_BYTES = 256 * 1024
-EXPRESSION_BYTES = 2048
-"""An expression sees so much of a line: Python's engine cannot be interrupted inside of one."""
-SLOW_SECONDS = 1.0
-"""Matching one window may take so long; a usual expression needs 10 ms."""
-
-Needle = bytes | re.Pattern[bytes]
+LOOK_BACK_BYTES = 64 * 1024
+"""A line that continues another one is known as such if that one is not further away."""
+MOST_LOOK_BACK_BYTES = 1024 * 1024
+"""Where all of those are pieces of one line that was cut."""
+STRETCH_BYTES = 1024 * 1024
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """A frame whose text matched, with its newline, at its offset in the log."""
+class Found:
+    """What some bytes of a log held. `next_offset`: where to go on after them."""
 
-    offset: int
-    line: bytes = field(repr=False)
-
-
-def parse_needle(expression: str) -> Needle:
-    """What to search for: plain bytes where the expression has nothing special in it. Raises BadInput.
-
-    Refused is a repeat inside of a repeat, such as `(a+)+`: one line could keep the engine busy for years."""
-    text = expression.encode()
-    if not _SPECIAL(text):
-        return text
-    try:
-        if _repeats_a_repeat(_parser.parse(text), repeated=False):
-            raise _bad_expression("it repeats a group that has a repeat inside", "leave one of the two out")
-        return re.compile(text)
-    except re.error as error:
-        raise _bad_expression(
-            str(error), "put a backslash before .^$*+?{}[]\\|() to mean them literally"
-        ) from None
-    except (RecursionError, OverflowError):
-        raise _bad_expression("it is too deep, or repeats something too often", "search for less") from None
+    hits: list[Hit]
+    next_offset: int
+    size: int
 
 
-async def search(log: Log, needle: Needle, start: int, stream: bytes | None) -> AsyncIterator[Hit]:
-    """Hits from `start` on, in order. A line that was cut at 64 KiB is searched piece by piece.
+async def search(log: Log, wanted: Wanted, start: int) -> AsyncIterator[Found]:
+    """Hits from `start` on, in order, window by window. The needle is looked for in each piece of a line that
+    was cut at 64 KiB.
 
-    Of a merged log only those blocks are read that may hold the longer words which the needle requires."""
-    matches, literal = _matcher(needle), _required(needle)
-    async for offset, end in _spans(log, start, looked_up(literal)):
+    Of a merged log only those blocks are read that may hold a wanted line, by their index and words."""
+    sieve, at = Sieve(wanted), 0
+    async for (begin, end), stop in _with_next(_spans(log, wanted, start), log.end):
+        if begin > at and (wanted.literals or not sieve.goes_on):
+            sieve = await sieve_at(log, wanted, begin)
+        elif begin > at:
+            sieve.skip()  # blocks without bad lines, in which no wanted line goes on
+        async for found in _through(log, sieve, max(begin, at), end, stop):
+            yield found
+            at = found.next_offset
+
+
+async def last_hits(log: Log, wanted: Wanted, lines: int) -> list[Hit]:
+    """The last of all hits, looked for from the end."""
+    hits: list[Hit] = []
+    stop = log.end
+    spans = [span async for span in _spans(log, wanted, 0)]
+    for begin, end in reversed([part for span in spans for part in _stretches(*span)]):
+        if len(hits) >= lines:
+            break
+        sieve = await sieve_at(log, wanted, begin)
+        found = [hit async for found in _through(log, sieve, begin, end, stop) for hit in found.hits]
+        hits[:0] = [hit for hit in found if hit.offset < stop]
+        stop = min([begin, *(hit.offset for hit in hits[:1])])
+    return hits[-lines:]
+
+
+async def sieve_at(log: Log, wanted: Wanted, offset: int) -> Sieve:
+    """One that knows what the line at `offset` may continue."""
+    sieve = Sieve(wanted)
+    if not wanted.by_record:
+        return sieve
+    back, lines = LOOK_BACK_BYTES, await _lines_before(log, offset, LOOK_BACK_BYTES)
+    while back < min(offset, MOST_LOOK_BACK_BYTES) and not any(ends_line(hit.line) for hit in lines):
+        back *= 2
+        lines = await _lines_before(log, offset, back)
+    sieve.look_back(lines)
+    return sieve
+
+
+async def _lines_before(log: Log, offset: int, back: int) -> list[Hit]:
+    """The frames that begin in the bytes before `offset`."""
+    lines: list[Hit] = []
+    begin = max(0, offset - back)
+    while begin < offset:
+        page = await next_page(log, begin, offset - begin)
+        lines += [Hit(at, line) for at, line in lines_of(page, None) if at < offset]
+        if page.next_offset == begin:
+            break
+        begin = page.next_offset
+    return lines
+
+
+async def _through(log: Log, sieve: Sieve, offset: int, end: int, stop: int) -> AsyncIterator[Found]:
+    """To `end`, and on to `stop` in blocks that may continue a wanted line."""
+    while True:
         while offset < end:
             page = await next_page(log, offset, min(WINDOW_BYTES, end - offset))
-            for hit in await asyncio.to_thread(_hits, page, stream, literal, matches):
-                yield hit
+            hits = await asyncio.to_thread(sieve.hits, page)
+            yield Found(hits, page.next_offset, len(page.data))
             if page.next_offset == offset:
                 return
             offset = page.next_offset
+        following = _going_on(log, sieve, offset)
+        if following is None or following.start >= stop:
+            return
+        if following.start > offset:
+            sieve.skip()
+        offset, end = following.start, following.end
 
 
-def hits_in(page: LogPage, needle: Needle, stream: bytes | None) -> list[Hit]:
-    return _hits(page, stream, _required(needle), _matcher(needle))
+def _going_on(log: Log, sieve: Sieve, offset: int) -> Block | None:
+    """The next block with a frame of a stream in which a wanted line may go on. A log without blocks is read
+    in one go."""
+    blocks = log.merged.blocks if log.merged and sieve.goes_on else []
+    rest = (block for block in blocks if block.start >= offset)
+    return next((block for block in rest if any(map(block.frames_tagged, sieve.open_streams))), None)
 
 
-async def _spans(log: Log, start: int, hashes: list[int]) -> AsyncIterator[tuple[int, int]]:
-    merged = log.merged
-    if merged is None or not hashes:
+async def _with_next(spans: AsyncIterator[Span], end: int) -> AsyncIterator[tuple[Span, int]]:
+    """Each with the beginning of the next one, or `end`."""
+    held: Span | None = None
+    async for span in spans:
+        if held is not None:
+            yield held, span[0]
+        held = span
+    if held is not None:
+        yield held, end
+
+
+async def _spans(log: Log, wanted: Wanted, start: int) -> AsyncIterator[Span]:
+    """The parts of the log that may hold what is wanted, in order."""
+    start = max(start, await place_of(log, wanted.since))
+    hashes = [value for literal in wanted.literals for value in looked_up(literal)]
+    if log.merged is None or not (hashes or wanted.by_record):
         yield start, log.end
         return
-    async for number in merged.may_hold(hashes, log.block_at(start)):
-        block = merged.blocks[number]
-        yield max(start, block.start), block.end
+    first = log.block_at(start)
+    async for number in log.merged.may_hold(hashes, first):
+        block = log.merged.blocks[number]
+        goes_on = number == first > 0  # perhaps with lines that continue one before
+        if goes_on or _may_hold(block, wanted):
+            yield max(start, block.start), block.end
 
 
-def _hits(page: LogPage, stream: bytes | None, literal: bytes, matches: Callable[[bytes], bool]) -> list[Hit]:
-    if literal and literal not in page.data:
-        return []
-    hits = []
-    begun = time.monotonic()
-    for offset, line in lines_of(page, stream):
-        if matches(line.split(b" ", 3)[-1][:-1]):
-            hits.append(Hit(offset, line))
-        if time.monotonic() - begun > SLOW_SECONDS:
-            raise _bad_expression("it is too slow on this log", "make it simpler, or search for a plain word")
-    return hits
+def _may_hold(block: Block, wanted: Wanted) -> bool:
+    if wanted.where and not block.frames_of(STDOUT_JSON):
+        return False
+    return wanted.level is None or block.worst >= wanted.level
 
 
-def _matcher(needle: Needle) -> Callable[[bytes], bool]:
-    if isinstance(needle, bytes):
-        return lambda text: needle in text
-    return lambda text: needle.search(text, 0, EXPRESSION_BYTES) is not None
-
-
-def _required(needle: Needle) -> bytes:
-    """Text that is in every match: the longest run of plain bytes; nothing when letter case is free."""
-    if isinstance(needle, bytes):
-        return needle
-    if needle.flags & re.IGNORECASE:
-        return b""
-    runs = [b""]
-    for operator, argument in _parser.parse(needle.pattern, needle.flags):
-        plain = operator is _parser.LITERAL
-        runs = [*runs[:-1], runs[-1] + bytes([argument])] if plain else [*runs, b""]
-    return max(runs, key=len)
-
-
-_SPECIAL = re.compile(rb"[.^$*+?{}\[\]\\|()]").search
-
-
-def _repeats_a_repeat(parsed: Any, *, repeated: bool) -> bool:
-    for operator, argument in parsed:
-        repeats = operator in (_parser.MAX_REPEAT, _parser.MIN_REPEAT)
-        varies = repeats and argument[0] != argument[1]
-        if varies and repeated:
-            return True
-        inside = repeated or (repeats and argument[1] > 1)
-        if any(_repeats_a_repeat(part, repeated=inside) for part in _parts_of(argument)):
-            return True
-    return False
-
-
-def _parts_of(argument: Any) -> Iterator[Any]:
-    """The patterns inside an operator's argument, however deep its tuples and lists are."""
-    if isinstance(argument, _parser.SubPattern):
-        yield argument
-    elif isinstance(argument, tuple | list):
-        for item in argument:
-            yield from _parts_of(item)
-
-
-def _bad_expression(why: str, remedy: str) -> BadInput:
-    return BadInput(f"the expression cannot be used: {why}", field="grep", remedy=remedy)
+def _stretches(begin: int, end: int) -> list[Span]:
+    return [(at, min(at + STRETCH_BYTES, end)) for at in range(begin, end, STRETCH_BYTES)]

@@ -104,7 +104,7 @@ async def _blocks(log: Log) -> AsyncIterator[tuple[int, bytes]]:
 
 def _with_object(task: Task, ref: AttemptRef, name: str, now: datetime) -> Task | None:
     closed = _closed(task, ref)
-    if closed is None or closed.log_object is not None:
+    if closed is None or closed.log_object is not None or task.expiry.logs_at is not None:
         return None
     return with_closed(task, replace(closed, log_object=name, merged_at=now, log_damaged_at=None))
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from silkmill.domain.errors import BadInput
-from silkmill.master.logs import grams, parse_needle, search
+from silkmill.master.logs import Wanted, grams, needle, parse_needle
 from silkmill.master.logs.pages import LogPage
+from silkmill.master.logs.sieve import Sieve
 from silkmill.protocol.logframe import frame_line
 
 
@@ -23,9 +24,9 @@ def test_plain_text_stays_bytes(plain: str) -> None:
     "expression", ["a+b*", r"\d{4}-\d\d", "(foo|bar)+", "^x$", "(ab){3}c*", r"(?i)error", "[a-z]+ .*"]
 )
 def test_usual_expressions_are_taken(expression: str) -> None:
-    needle = parse_needle(expression)
-    assert isinstance(needle, re.Pattern)
-    assert needle.pattern == expression.encode()
+    parsed = parse_needle(expression)
+    assert isinstance(parsed, re.Pattern)
+    assert parsed.pattern == expression.encode()
 
 
 @pytest.mark.parametrize(
@@ -44,14 +45,14 @@ def test_a_broken_expression_is_bad_input(expression: str) -> None:
 
 
 def test_a_slow_expression_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "SLOW_SECONDS", 0.0)
+    monkeypatch.setattr(needle, "SLOW_SECONDS", 0.0)
     data = frame_line(b"stdout", b"x" * 100, 1)
     with pytest.raises(BadInput, match="too slow"):
-        search._hits(LogPage(0, data, len(data), True), None, b"", lambda text: True)
+        Sieve(Wanted(needle=parse_needle("x+"))).hits(LogPage(0, data, len(data), True))
 
 
 def test_an_expression_sees_the_beginning_of_a_line_only() -> None:
-    matches = search._matcher(re.compile(b"x.*y"))
+    matches = needle.matcher(re.compile(b"x.*y"))
     assert matches(b"x" + b"." * 2000 + b"y")
     assert not matches(b"x" + b"." * 3000 + b"y")
 
@@ -67,7 +68,7 @@ def test_an_expression_sees_the_beginning_of_a_line_only() -> None:
     ],
 )
 def test_what_an_expression_requires(expression: str, required: bytes) -> None:
-    assert search._required(re.compile(expression.encode())) == required
+    assert needle.required(re.compile(expression.encode())) == required
 
 
 _TEXTS = st.lists(

@@ -1,0 +1,67 @@
+"""Lines of all tasks of a spider, and of the engine's own log, on a terminal or in a pipe."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from silkmill.cli.logprint import Line, LogPrinter, field_text
+from silkmill.cli.talk import print_json, say
+from silkmill.cli.text import printable
+from silkmill.client.client import Client
+
+SHOWN_ID = 8
+_KNOWN = ("timestamp", "level", "event", "exception")
+
+
+def print_search(client: Client, spider: str, *, as_json: bool, count: int | None, **narrowed: Any) -> None:
+    """Newest task first; each line behind the end of its task's id and its attempt."""
+    project, slash, name = spider.rpartition("/")
+    printer = LogPrinter(as_json=as_json)
+    lines = _found(client, name, project=project if slash else None, **narrowed)
+    for found in islice(lines, count):
+        if as_json:
+            print_json(found)
+        else:
+            sys.stdout.write(f"{found['task'][-SHOWN_ID:]}.{found['attempt']} ")
+            printer.print([Line.of_event(found | {"partial": False})])
+
+
+def _found(client: Client, spider: str, **which: Any) -> Iterator[dict[str, Any]]:
+    cursor: str | None = None
+    while True:
+        page = client.search_logs(spider, cursor=cursor, **which)
+        yield from page["lines"]
+        for log in page["unreadable"]:
+            say(f"task {log['task']}, attempt {log['attempt']}: {log['detail']}")
+        cursor = page["next"]
+        if cursor is None:
+            return
+
+
+def print_engine_log(client: Client, *, as_json: bool, count: int | None, **narrowed: Any) -> None:
+    rest = b""
+    for piece in client.engine_log(tail=count, **narrowed):
+        whole, newline, rest = (rest + piece).rpartition(b"\n")
+        if as_json:
+            sys.stdout.buffer.write(whole + newline)
+            continue
+        for line in whole.splitlines():
+            shown = _engine_line(line)
+            print(printable(shown) if sys.stdout.isatty() else shown)
+    sys.stdout.flush()
+
+
+def _engine_line(line: bytes) -> str:
+    """Time, level, event, the rest as name=value, a traceback below."""
+    text = line.decode("utf-8", "replace")
+    try:
+        facts = json.loads(text)
+        shown = [facts["timestamp"][:19] + "Z", facts["level"].upper(), str(facts["event"])]
+        shown += [f"{name}={field_text(value)}" for name, value in facts.items() if name not in _KNOWN]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return text
+    return "\n".join([" ".join(shown), *([facts["exception"]] if "exception" in facts else [])])
