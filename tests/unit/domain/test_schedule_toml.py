@@ -13,7 +13,7 @@ ONE = '[[schedules]]\nname = "nightly"\ncron = "30 1 * * *"\nparams = {day = "a"
 
 
 def parse(text: str) -> tuple[ScheduleConfig, ...]:
-    return parse_spider_toml(text, file="spider.toml").schedules
+    return parse_spider_toml(text, file="spider.toml")["news"].schedules
 
 
 def test_a_spider_needs_none() -> None:
@@ -72,3 +72,20 @@ def test_a_wrong_value_is_refused_with_a_remedy(wrong: str, field: str, remedy: 
 def test_what_is_no_list_of_tables_is_refused(line: str) -> None:
     with pytest.raises(BadInput, match=r"schedules .*\[\[schedules\]\]"):
         parse(f'name = "news"\ncommand = "run"\n{line}\n')
+
+
+def test_several_spiders_have_those_of_the_folder_or_their_own() -> None:
+    text = (
+        'command = "run"\n[[schedules]]\nname = "nightly"\ncron = "@daily"\n[spiders.news]\n'
+        '[[spiders.shop.schedules]]\nname = "often"\ncron = "@hourly"\n'
+    )
+    spiders = parse_spider_toml(text, file="spider.toml")
+    names = {name: [schedule.name for schedule in spider.schedules] for name, spider in spiders.items()}
+    assert names == {"news": ["nightly"], "shop": ["often"]}
+
+
+def test_a_wrong_one_of_a_spider_is_named_where_it_stands() -> None:
+    text = 'command = "run"\n[[spiders.shop.schedules]]\nname = "often"\ncron = "never"\n'
+    with pytest.raises(BadInput) as refused:
+        parse_spider_toml(text, file="spider.toml")
+    assert refused.value.field == "spiders.shop.schedules[0].cron"

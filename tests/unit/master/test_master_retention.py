@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,9 +13,10 @@ from silkmill.adapters.store.memory import MemoryStore
 from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.errors import Unavailable
 from silkmill.domain.retention import Policy
+from silkmill.domain.series import Series
 from silkmill.domain.task import Task
 from silkmill.master import belongings, retention
-from silkmill.master.belongings import Items, Logs, Steps
+from silkmill.master.belongings import AllSeries, Items, Logs, Steps
 from silkmill.master.logs import LogReader, LogUpkeep
 from silkmill.master.retention import PASS_SECONDS, Retention
 from silkmill.master.version_retention import VersionRetention
@@ -98,6 +100,16 @@ async def test_a_task_goes_with_all_that_belongs_to_it(rig: Rig, agent: Agent) -
         await assert_erased(rig, task_id)
     assert others.erased == old
     await assert_whole(rig, young)
+
+
+async def test_the_statistics_of_all_its_attempts_go(rig: Rig, agent: Agent) -> None:
+    task = await rig.task(await run_task(rig, agent))
+    task = replace(task, last_number=3)
+    for number in (1, 3):
+        await rig.store.insert_record(f"{task.id}.{number}", Series())
+    assert not await AllSeries(rig.store).erase(task, Steps(1))
+    assert await AllSeries(rig.store).erase(task, Steps(1))
+    assert await rig.store.records(Series) == []
 
 
 async def test_only_so_many_are_kept(rig: Rig, agent: Agent) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from silkmill.domain.errors import NotFound
+from silkmill.domain.schedule import Schedule
 from silkmill.domain.version import Version
 from silkmill.master.feed import LimitsChanged
 from support.master_rig import SPIDER_TOML, Rig
@@ -81,3 +82,16 @@ async def test_what_cannot_be_chosen(rig: Rig) -> None:
         with pytest.raises(NotFound):
             await rig.spiders.choose(project, name, version)
     assert (await rig.versions.spider("default", "news")).version != other
+
+
+async def test_the_schedules_of_the_chosen_version_come_back(rig: Rig) -> None:
+    schedule = '[[schedules]]\nname = "%s"\ncron = "@daily"\n'
+    old = await rig.deploy_spider(SPIDER_TOML + schedule % "old")
+    await rig.deploy_spider(SPIDER_TOML + schedule % "new")
+    assert await names_of_schedules(rig) == ["new"]
+    await rig.spiders.choose("default", "news", old)
+    assert await names_of_schedules(rig) == ["old"]
+
+
+async def names_of_schedules(rig: Rig) -> list[str]:
+    return [stored.value.config.name for stored in await rig.store.records(Schedule)]

@@ -51,6 +51,23 @@ async def test_a_version_that_nothing_needs_goes_a_day_after_it_was_doomed(rig: 
         await rig.submit(version=unused)
 
 
+async def test_no_spider_offers_a_version_that_is_gone(rig: Rig, unused: str) -> None:
+    for _ in range(2):
+        await keeper(rig).sweep(set())
+        rig.clock.pass_time(DOOMED_FOR.total_seconds() + 1)
+    assert [listed.version for listed in await rig.spiders.versions_of("default", "news")] == [
+        *await versions(rig)
+    ]
+
+
+async def test_nor_after_a_crash_between_the_two(rig: Rig, unused: str) -> None:
+    stored = await rig.store.record(Version, unused)
+    assert stored is not None
+    await rig.store.delete_record(stored)
+    await keeper(rig).sweep(set())
+    assert unused not in [listed.version for listed in await rig.spiders.versions_of("default", "news")]
+
+
 async def test_what_a_spider_points_to_or_a_task_has_or_is_young_stays(rig: Rig, unused: str) -> None:
     before = await versions(rig)
     for days, pinned in ((30, set(before)), (32, set()), (None, set())):
