@@ -342,7 +342,7 @@ def test_every_route_refuses_what_is_no_input_at_all(up: Server, method: str, pa
     before = stored(up)
     nonsense = re.sub(r"\{\w+\}", "no%00where", path)
     body = None if method == "GET" else b'{"'
-    answer = ask(up, method, f"{API}{nonsense}?limit=x&state=odd&attempt=x", body)
+    answer = ask(up, method, f"{API}{nonsense}?limit=x&state=odd&attempt=x&level=odd", body)
     check_refused(up, answer, 404 if answer.status == 404 else 422, before)
     assert answer.status == 422 or nonsense != path, answer
 

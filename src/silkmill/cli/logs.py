@@ -50,8 +50,9 @@ def command(
     task: str | None, spider: str | None, system: bool, as_json: bool, data: Path, **which: Any
 ) -> int:
     """Print the log of a task; lines of the engine itself begin with [silkmill]."""
-    if [task is not None, spider is not None, system].count(True) != 1:
-        raise click.UsageError("give one of TASK, --spider and --system")
+    if (given := [task is not None, spider is not None, system].count(True)) != 1:
+        what = "only one" if given else "the missing one"
+        raise click.UsageError(f"give {what} of TASK, --spider and --system")
     which["where"] = [f"{name}={value}" for name, value in which["where"].items()]
     if task is None:
         _refuse(which, OF_A_TASK | (NOT_OF_THE_ENGINE if system else {}))
