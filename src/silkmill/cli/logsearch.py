@@ -26,7 +26,8 @@ def print_search(client: Client, spider: str, *, as_json: bool, count: int | Non
         if as_json:
             print_json(found)
         else:
-            sys.stdout.write(f"{found['task'][-SHOWN_ID:]}.{found['attempt']} ")
+            name = f"{found['task'][-SHOWN_ID:]}.{found['attempt']} "
+            sys.stdout.buffer.write(name.encode())  # as the printer does: text has a buffer of its own
             printer.print([Line.of_event(found | {"partial": False})])
 
 

@@ -20,7 +20,8 @@ def free_permit(limit: Limit, held: Collection[str | None]) -> str | None:
     `held`: one for each open attempt of the owner, None for one that was claimed while there was no limit."""
     if len(held) >= limit.most:
         return None
-    return next(name for name in _permits(limit) if name not in held)
+    taken = set(held)
+    return next(name for name in _permits(limit) if name not in taken)
 
 
 def _permits(limit: Limit) -> Iterable[str]:

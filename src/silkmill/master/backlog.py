@@ -66,7 +66,7 @@ class Backlog:
         for name in names:
             self._queue(name, is_stale=True).ahead.is_stale = True
         for name in self._queues.keys() - set(names):
-            if not self._queues[name].ahead:
+            if not self._queues[name].ahead and not self._queues[name].ahead.has_more:
                 self._drop(name)
 
     async def read(self, source: Source, queues: Collection[Waiting]) -> None:

@@ -46,6 +46,7 @@ class BlobRecords:
                     await self._store.insert_record(blob.sha256, blob)
                 elif stored.value.doomed_at is not None:
                     await self._store.replace_record(stored, blob, secrets.token_hex(8))
+                    await self._bucket.delete([stored.value.object_name])
                 elif stored.value.object_name != blob.object_name:  # uploaded by somebody else meanwhile
                     await self._bucket.delete([blob.object_name])
                 return

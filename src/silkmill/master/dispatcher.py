@@ -138,7 +138,9 @@ class Dispatcher:
 
     async def _look_anew(self, now: float) -> None:
         self._reread_at, self._has_looked = now + REREAD_SECONDS, False
-        self._permits.know(await self._tasks.open_attempts(), self._workers.slots.is_claiming)
+        self._permits.begin_reading()
+        attempts = await self._tasks.open_attempts()
+        self._permits.end_reading(attempts, self._workers.slots.is_claiming)
         await self._backlog.list_queues(self._admission)
         self._has_looked = True
 
@@ -256,4 +258,4 @@ class Dispatcher:
                 self.wake.set()
 
     def _frees_permit(self, task: Task) -> bool:
-        return task.attempt is None and self._permits.is_limited((task.project, task.spider))
+        return task.attempt is None and self._permits.may_be_limited((task.project, task.spider))

@@ -67,11 +67,20 @@ class Firings:
     async def _release(self, task_id: str, after: str) -> None:
         predecessor = await self._store.task(after)
         task = await self._store.task(task_id)
-        if task is None or (predecessor is not None and not predecessor.state.final):
+        if task is None:
+            return
+        if predecessor is not None and not predecessor.state.final:
+            await self._replace(task)
             return
         earlier = await self._earlier(task)
         with suppress(NotFound):
             await self._tasks.change(task_id, lambda latest: released(latest, earlier))
+
+    async def _replace(self, task: Task) -> None:
+        """Again: a crash may have been between the task and the wish that its predecessors end."""
+        schedule = await self._store.record(Schedule, task.schedule or "")
+        if schedule is not None and schedule.value.config.overlap is Overlap.REPLACE:
+            await self._cancel_earlier(task)
 
     async def _make(self, schedule: Schedule, name: str) -> Task:
         task = with_fields(await self._task(schedule), schedule=schedule.key, firing=name)

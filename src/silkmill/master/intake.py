@@ -100,6 +100,8 @@ class Intake:
             if stored is not None:
                 return await self._complete(stored, digest, fresh=False)
             lines, with_keys = await check()
+            if with_keys and self.groups.may_be_cut_short:  # its keys are taken, but no task has them yet
+                await self.groups.finish()
             async with self._keys.reserved(with_keys):
                 stored, fresh = await self.groups.commit(lines, key, digest, keyed=bool(with_keys))
                 return await self._complete(stored, digest, fresh=fresh)

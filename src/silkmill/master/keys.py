@@ -73,8 +73,16 @@ class Keys:
             async with self._released:
                 self._released.notify_all()
 
-    async def tasks(self, lines: Iterable[Keyed]) -> dict[int, Task]:
-        """By line, the tasks that have these keys already."""
+    async def tasks(self, lines: Sequence[Keyed]) -> dict[int, Task]:
+        """By line, the tasks that have these keys. Raises BadInput for one with other content."""
+        found = await self._tasks(lines)
+        async for line in in_turns(lines):
+            task = found.get(line.index)
+            if task is not None and task.key_digest != line.digest:
+                raise _taken(line, f"task {task.id}")
+        return found
+
+    async def _tasks(self, lines: Iterable[Keyed]) -> dict[int, Task]:
         of_spider: dict[tuple[str, str], list[Keyed]] = defaultdict(list)
         for line in lines:
             of_spider[line.project, line.spider].append(line)
@@ -93,11 +101,7 @@ class Keys:
             before = first.setdefault(line.name, line)
             if before.digest != line.digest:
                 raise _taken(line, f"line {before.index + 1}")
-        existing = await self.tasks(lines)
-        async for line in in_turns(lines):
-            task = existing.get(line.index)
-            if task is not None and task.key_digest != line.digest:
-                raise _taken(line, f"task {task.id}")
+        await self.tasks(lines)
 
 
 def _taken(line: Keyed, whose: str) -> BadInput:

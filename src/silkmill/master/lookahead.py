@@ -33,7 +33,12 @@ class LookAhead:
     @property
     def wants_reading(self) -> bool:
         """It is stale, or nothing is left here though the store has more."""
-        return self.is_stale or (not self._places and self._end is not None)
+        return self.is_stale or (not self._places and self.has_more)
+
+    @property
+    def has_more(self) -> bool:
+        """The store has tasks behind these, as far as is known."""
+        return self._end is not None
 
     @property
     def first(self) -> Place:

@@ -9,7 +9,7 @@ from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.errors import NotFound
 from silkmill.domain.permits import Limit, free_permit
 from silkmill.domain.task import Task
-from silkmill.master.feed import Hint, LimitsChanged, TaskChanged
+from silkmill.master.feed import Hint, LimitsChanged, Resync, TaskChanged
 from silkmill.master.projects import Projects
 from silkmill.master.versions import Versions, spider_key
 
@@ -31,14 +31,16 @@ class PermitBook:
         self._holders: dict[str, tuple[AttemptRef, Owner]] = {}
         self._held: dict[str, dict[str, str | None]] = defaultdict(dict)
         """By owner of a limit, by task: the permit that its open attempt holds."""
+        self._meanwhile: set[str] | None = None
+        """Ids of the tasks that were noticed while the open attempts are read."""
 
     def knows(self, owner: Owner) -> bool:
         """Its limits were learnt, and none has changed since."""
         return owner in self._limits
 
-    def is_limited(self, owner: Owner) -> bool:
-        """As far as is known."""
-        return bool(self._limits.get(owner))
+    def may_be_limited(self, owner: Owner) -> bool:
+        """For one that is not known too."""
+        return self._limits.get(owner) != ()
 
     async def learn(self, owner: Owner) -> None:
         """Know the limits of a spider and its project. Raises Unavailable."""
@@ -48,8 +50,9 @@ class PermitBook:
             self._limits[owner] = limits if any(limit.most for limit in limits) else ()
 
     def may_be_free(self, owner: Owner) -> bool:
-        """For one that is not known too."""
-        return not self.is_limited(owner) or self.free(owner) is not None
+        """For one that is not known too; where less attempts are open than the limit, a permit is free."""
+        limits = self._limits.get(owner, ())
+        return all(not limit.most or len(self._held[limit.owner]) < limit.most for limit in limits)
 
     def free(self, owner: Owner) -> Permits | None:
         """Permits for one more attempt of the spider, whose limits are known; None when it must wait."""
@@ -71,6 +74,7 @@ class PermitBook:
     def take(self, ref: AttemptRef, owner: Owner, permits: Permits) -> None:
         """For an attempt whose claim is on its way."""
         self.give(ref)
+        self._is_newer(ref.task_id)
         self._holders[ref.task_id] = ref, owner
         self._held[spider_key(*owner)][ref.task_id], self._held[owner[0]][ref.task_id] = permits
 
@@ -81,21 +85,32 @@ class PermitBook:
             del self._holders[ref.task_id]
             del self._held[spider_key(*owner)][ref.task_id], self._held[owner[0]][ref.task_id]
 
-    def know(self, attempts: Sequence[Task], is_claiming: Callable[[AttemptRef], bool]) -> None:
-        """All open attempts as they were just read; claims that are on their way stay."""
-        known = {task.ref for task in attempts}
+    def begin_reading(self) -> None:
+        """What changes from now on is newer than what is read."""
+        self._meanwhile = set()
+
+    def end_reading(self, attempts: Sequence[Task], is_claiming: Callable[[AttemptRef], bool]) -> None:
+        """All open attempts as they were read; claims that are on their way stay."""
+        meanwhile, self._meanwhile = self._meanwhile or set(), None
+        read = {task.ref for task in attempts}
         for ref, _ in list(self._holders.values()):
-            if ref not in known and not is_claiming(ref):
+            if ref not in read and ref.task_id not in meanwhile and not is_claiming(ref):
                 self.give(ref)
         for task in attempts:
-            self._note(task)
+            if task.id not in meanwhile:
+                self._note(task)
 
     def notice(self, hint: Hint) -> None:
         """For the feed."""
-        if isinstance(hint, LimitsChanged):
+        if isinstance(hint, LimitsChanged | Resync):
             self._limits.clear()
         elif isinstance(hint, TaskChanged):
+            self._is_newer(hint.task.id)
             self._note(hint.task)
+
+    def _is_newer(self, task_id: str) -> None:
+        if self._meanwhile is not None:
+            self._meanwhile.add(task_id)
 
     def _note(self, task: Task) -> None:
         held, _ = self._holders.get(task.id, (None, None))

@@ -42,9 +42,11 @@ class Projects:
                 remedy=f"give 1 to {MOST:,}, or 0 for no limit",
             )
         project = Project(check_name(name, "project"), max_concurrency)
-        while not await self._written(project):
-            continue
-        self._feed.publish(LimitsChanged())
+        try:
+            while not await self._written(project):
+                continue
+        finally:  # a write without an answer may have been made
+            self._feed.publish(LimitsChanged())
         return project
 
     async def _written(self, project: Project) -> bool:

@@ -53,7 +53,10 @@ class Slots:
         return {session: count for session, count in free.items() if count > 0}
 
     def take(self, session: str, ref: AttemptRef) -> None:
-        """For an attempt whose claim is on its way."""
+        """For an attempt whose claim is on its way. One before it of the same task has ended: its end was
+        committed, though nobody may have heard."""
+        if before := self._holders.get(ref.task_id):
+            self._release(before[0])
         self._agents[session].taken.add(ref)
         self._holders[ref.task_id] = ref, session
         self._claiming.add(ref)

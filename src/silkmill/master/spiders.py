@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 
 from silkmill.domain.errors import Conflict, Duplicate
 from silkmill.domain.spider import Spider, SpiderConfig
@@ -22,6 +23,7 @@ class Spiders:
 
     def __init__(self, store: Store, versions: Versions, schedules: Schedules, feed: Feed) -> None:
         self._store, self._versions, self._schedules, self._feed = store, versions, schedules, feed
+        self._one_at_a_time = asyncio.Lock()
 
     async def every(self) -> list[Spider]:
         """By project and name."""
@@ -47,8 +49,8 @@ class Spiders:
     async def release(self, version: Version) -> None:
         """Let new tasks of all its spiders get this version. A repeat is harmless."""
         await self._versions.use(version.id)
-        await side_by_side(self._release(version, name) for name in version.spiders)
-        self._feed.publish(LimitsChanged())
+        async with self._pointed():
+            await side_by_side(self._release(version, name) for name in version.spiders)
 
     async def choose(self, project: str, name: str, version_id: str) -> Spider:
         """Let new tasks of a spider get one of its versions, and its schedules. Raises NotFound, BadInput."""
@@ -56,10 +58,20 @@ class Spiders:
         config = await self._versions.config(project, name, version_id)
         await self._schedules.check_file(project, config)
         await self._versions.use(version_id)
-        spider = await self._point(Spider(project, name, version_id))
-        await self._schedules.follow_file(project, config)
-        self._feed.publish(LimitsChanged())
+        async with self._pointed():
+            spider = await self._point(Spider(project, name, version_id))
+            await self._schedules.follow_file(project, config)
         return spider
+
+    @asynccontextmanager
+    async def _pointed(self) -> AsyncIterator[None]:
+        """One at a time, so that a spider and its schedules are of one version. Where the end is cut off
+        something may have changed all the same."""
+        async with self._one_at_a_time:
+            try:
+                yield
+            finally:
+                self._feed.publish(LimitsChanged())
 
     async def _release(self, version: Version, name: str) -> None:
         listed = SpiderVersion(

@@ -41,19 +41,21 @@ class VersionRetention:
         if self._kept_for is None:
             return
         pointed = {stored.value.version async for stored in every_record(self._store, Spider)}
+        there: set[str] = set()
         async for stored in every_record(self._store, Version, at_once=VERSIONS_PER_READ):
             needed = stored.key in pinned or stored.key in pointed
             try:
-                await self._judge(stored, self._clock.now(), self._kept_for, needed=needed)
+                if await self._stays(stored, self._clock.now(), self._kept_for, needed=needed):
+                    there.add(stored.key)
             except Conflict:
                 _log.debug("a doomed version is used again", version=stored.key)
         if self._may_be_listed:
-            await self._unlist()
+            await self._unlist(there)
             self._may_be_listed = False
 
-    async def _judge(
+    async def _stays(
         self, stored: Stored[Version], now: datetime, kept_for: timedelta, *, needed: bool
-    ) -> None:
+    ) -> bool:
         version = stored.value
         if needed:
             if version.doomed_at is not None:
@@ -66,11 +68,14 @@ class VersionRetention:
             self._versions.forget(stored.key)
             self._may_be_listed = True
             _log.info("retention deleted a version", version=stored.key)
+            return False
+        return True
 
-    async def _unlist(self) -> None:
-        """No spider shall offer a version that is gone."""
+    async def _unlist(self, there: Set[str]) -> None:
+        """No spider shall offer a version that is gone. `there`: those that were not, a moment ago."""
         async for stored in every_record(self._store, SpiderVersion):
-            if await self._store.record(Version, stored.value.version) is None:
+            version = stored.value.version
+            if version not in there and await self._store.record(Version, version) is None:
                 await self._store.delete_record(stored)
 
     async def _mark(self, stored: Stored[Version], doomed_at: datetime | None) -> None:

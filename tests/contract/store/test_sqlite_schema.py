@@ -95,6 +95,15 @@ async def test_versions_of_the_first_schema_are_listed_with_their_spiders(path: 
     ]
 
 
+async def test_a_task_that_is_not_stored_leaves_no_tag(path: Path) -> None:
+    first, *others = [make_task(key="page-1", tags=("a", "b")) for _ in range(3)]
+    with SqliteStore.open(path) as store:
+        await store.insert_tasks([first, others[0]])
+        await store.insert_tasks([others[1]])
+    with closing(sqlite3.connect(path)) as database:
+        assert set(database.execute("SELECT task_id FROM task_tags")) == {(first.id,)}
+
+
 def test_the_newest_migration_is_the_head() -> None:
     versions = Path(migrations.__file__).parent / "versions"
     assert max(file.name.partition("_")[0] for file in versions.glob("*.py")) == schema.HEAD
@@ -200,7 +209,7 @@ def test_a_list_follows_its_index_in_its_order(
 
 
 def test_a_tag_of_a_new_task_looks_its_task_up(plan: Any) -> None:
-    how = plan(statements.TAG_NEW_TASK, {"tag": "a", "task_id": "b", "firing": "c"})
+    how = plan(statements.TAG_NEW_TASK, {"tag": "a", "task_id": "b", "firing": "c", "submit_key": "d"})
     assert "sqlite_autoindex_tasks_1 (id=?)" in how
     assert "tasks_by_firing (firing=?)" in how
 

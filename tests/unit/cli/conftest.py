@@ -83,7 +83,9 @@ class Cli:
 
 
 def clean_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("SILKMILL_")}
+    """That of a user: output is buffered."""
+    others = ("SILKMILL_", "PYTHONUNBUFFERED")
+    return {name: value for name, value in os.environ.items() if not name.startswith(others)}
 
 
 def finish(process: subprocess.Popen[bytes], seconds: float = 60.0) -> Result:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
@@ -11,7 +12,7 @@ from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.errors import StaleAttempt
 from silkmill.domain.events import Assign, GiveBack
 from silkmill.domain.states import Phase, State
-from silkmill.domain.task import advance
+from silkmill.domain.task import Task, advance
 from silkmill.master import backlog, lookahead
 from silkmill.master.slots import Slots
 from silkmill.master.submission import Submission
@@ -255,6 +256,43 @@ async def test_a_task_whose_claim_is_on_its_way_is_not_claimed_again(rig: Rig, a
     await asyncio.gather(first, rig.dispatcher.tick())
     assert len(await offers(agent)) == 1
     assert rig.workers.slots.free_by_session(rig.clock.boottime()) == {agent.session: 1}
+
+
+def test_a_new_attempt_ends_what_the_one_before_it_held() -> None:
+    """The commit that ended that one was never answered."""
+    slots = Slots()
+    slots.open("session-1", 2, [])
+    slots.take("session-1", AttemptRef("task-1", 1))
+    slots.claimed(AttemptRef("task-1", 1))
+    slots.take("session-1", AttemptRef("task-1", 2))
+    assert slots.free_by_session(0.0) == {"session-1": 1}
+    slots.free(AttemptRef("task-1", 2))
+    assert slots.free_by_session(0.0) == {"session-1": 2}
+
+
+class TestBacklog:
+    async def test_a_queue_whose_rest_is_in_the_store_is_not_forgotten(self, rig: Rig) -> None:
+        """A task came while the queues were listed, behind those that were known."""
+        known = backlog.Backlog()
+        first, second = a_task(order=1), a_task(order=2)
+        known.notice(first)
+        [waiting] = [waiting for placed in known for waiting in placed.queues.values()]
+        waiting.ahead.begin_reading()
+        waiting.ahead.end_reading([first], 1)
+        waiting.ahead.pop()
+
+        class Source:
+            async def waiting_queues(self) -> list[str]:
+                known.notice(second)
+                return []
+
+            async def pending_heads(self, queues: Sequence[str], limit: int) -> list[Task]:
+                return [second]
+
+        await known.list_queues(Source())
+        assert waiting.ahead.wants_reading
+        await known.read(Source(), [waiting])
+        assert waiting.ahead.pop() == second
 
 
 def test_the_end_of_a_session_leaves_nothing_behind() -> None:

@@ -78,6 +78,16 @@ async def test_a_submission_that_was_cut_short_is_completed_without_doubles(rig:
     assert await count(rig) == 2
 
 
+async def test_a_submission_that_was_cut_short_has_taken_its_keys(rig: Rig) -> None:
+    faults.arm("intake.after_group=error")
+    with pytest.raises(Unavailable):
+        await submitted(rig, line("a"), once="key-1")
+    with pytest.raises(BadInput, match="belongs to task"):
+        await submitted(rig, line("a", priority=1))
+    [task_id] = await submitted(rig, line("a"), once="key-1")
+    assert (await rig.task(task_id)).priority == 5
+
+
 async def test_two_submissions_at_the_same_time_agree(rig: Rig) -> None:
     faults.arm("intake.after_group=pause:0.05")
     both = await asyncio.gather(submitted(rig, line("a"), line("b")), submitted(rig, line("b"), line("c")))

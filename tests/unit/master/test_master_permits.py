@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from silkmill.domain.attempt import AttemptRef
-from silkmill.domain.errors import BadInput
+from silkmill.domain.errors import BadInput, Unavailable
 from silkmill.domain.events import Assign, GiveBack
 from silkmill.domain.states import State
 from silkmill.domain.task import advance
@@ -191,3 +191,41 @@ async def test_a_task_goes_to_the_node_that_it_names(rig: Rig) -> None:
     await rig.dispatcher.tick()
     nodes = [task.attempt.node for task in await rig.store.open_attempts() if task.attempt]
     assert sorted(nodes) == ["b"] * 8 + ["c"] * 8
+
+
+async def test_a_limit_whose_answer_was_lost_holds_all_the_same(rig: Rig, agent: Agent) -> None:
+    await submit(rig, "news", 1)
+    await rig.dispatcher.tick()  # now its limits are known
+    faults.arm("store.after_commit=error")
+    with pytest.raises(Unavailable):
+        await rig.projects.set("default", max_concurrency=2)
+    await submit(rig, "news", 3)
+    await rig.dispatcher.tick()
+    assert await running(rig, "news") == 2
+
+
+async def test_what_changes_while_the_attempts_are_read_is_newer(rig: Rig) -> None:
+    permits, task = rig.permits, a_task()
+    claimed = advance(task, Assign("node-1", "session-1", NOW, "default/news#0"))
+    permits.notice(TaskChanged(claimed))
+    permits.begin_reading()
+    permits.notice(TaskChanged(advance(claimed, GiveBack("drain", NOW))))
+    permits.end_reading([claimed], lambda _: False)
+    assert permits.taken("default/news") == []
+    permits.begin_reading()
+    permits.notice(TaskChanged(claimed))
+    permits.end_reading([], lambda _: False)
+    assert permits.taken("default/news") == [task.id]
+
+
+async def test_the_end_of_a_task_wakes_though_a_deploy_has_made_its_limits_unknown(
+    rig: Rig, agent: Agent
+) -> None:
+    await rig.projects.set("default", max_concurrency=1)
+    await submit(rig, "news", 1)
+    ref = await agent.started()
+    await rig.link.slot_free(agent.session, ref)
+    await rig.deploy_spider(LIMITED)
+    rig.dispatcher.wake.clear()
+    await agent.finish(ref)
+    assert rig.dispatcher.wake.is_set()

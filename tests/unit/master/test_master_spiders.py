@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from silkmill.domain.errors import NotFound
 from silkmill.domain.schedule import Schedule
 from silkmill.domain.version import Version
 from silkmill.master.feed import LimitsChanged
+from silkmill.runtime import faults
 from support.master_rig import SPIDER_TOML, Rig
 
 
@@ -95,3 +98,14 @@ async def test_the_schedules_of_the_chosen_version_come_back(rig: Rig) -> None:
 
 async def names_of_schedules(rig: Rig) -> list[str]:
     return [stored.value.config.name for stored in await rig.store.records(Schedule)]
+
+
+async def test_two_choices_at_once_leave_a_spider_with_the_schedules_of_its_version(rig: Rig) -> None:
+    schedule = '[[schedules]]\nname = "%s"\ncron = "@daily"\n'
+    named = {await rig.deploy_spider(SPIDER_TOML + schedule % name): name for name in ("a", "b")}
+    for pauses in range(1, 8):
+        faults.arm(f"store.before_commit=pause:0.001*{pauses}")
+        await asyncio.gather(*(rig.spiders.choose("default", "news", version) for version in named))
+        faults.disarm()
+        chosen = (await rig.versions.spider("default", "news")).version
+        assert await names_of_schedules(rig) == [named[chosen]]

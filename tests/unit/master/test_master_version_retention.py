@@ -60,6 +60,19 @@ async def test_no_spider_offers_a_version_that_is_gone(rig: Rig, unused: str) ->
     ]
 
 
+async def test_looking_for_them_reads_no_version_that_is_there(
+    rig: Rig, unused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = rig.store.record
+
+    async def record(kind: type, key: str) -> object:
+        assert kind is not Version
+        return await read(kind, key)
+
+    monkeypatch.setattr(rig.store, "record", record)
+    await keeper(rig).sweep(set())
+
+
 async def test_nor_after_a_crash_between_the_two(rig: Rig, unused: str) -> None:
     stored = await rig.store.record(Version, unused)
     assert stored is not None
@@ -102,7 +115,7 @@ async def test_whoever_uses_a_doomed_version_takes_the_mark_away(rig: Rig, unuse
     assert (await versions(rig))[unused] is False
     rig.clock.pass_time(DAY + 1)
     with pytest.raises(Conflict):  # a master that had read it before
-        await keeper(rig)._judge(doomed, rig.clock.now(), timedelta(days=30), needed=False)
+        await keeper(rig)._stays(doomed, rig.clock.now(), timedelta(days=30), needed=False)
     assert unused in await versions(rig)
 
 
@@ -189,6 +202,7 @@ async def test_a_doomed_blob_is_missing_and_its_upload_is_a_new_object(rig: Rig,
     again = await blob(rig, sha)
     assert again is not None
     assert (again.doomed_at, again.object_name != doomed.value.object_name) == (None, True)
+    assert doomed.value.object_name not in await rig.bucket.names("blobs/")
     await keep._collect(doomed)  # a master that had read it before
     assert doomed.value.object_name not in await rig.bucket.names("blobs/")
     assert await rig.bucket.get(again.object_name) == content

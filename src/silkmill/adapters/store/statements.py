@@ -46,6 +46,7 @@ TAG_NEW_TASK = _sql(  # to be run before its task is inserted
         select(bindparam("tag"), bindparam("task_id")).where(
             ~select(tasks.c.id).where(tasks.c.id == bindparam("task_id")).exists(),
             ~select(tasks.c.id).where(tasks.c.firing == bindparam("firing")).exists(),
+            ~select(tasks.c.id).where(tasks.c.submit_key == bindparam("submit_key")).exists(),
         ),
     )
 )

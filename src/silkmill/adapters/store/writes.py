@@ -20,9 +20,14 @@ Record = TypeVar("Record")
 
 
 def insert_tasks(tasks: Sequence[Task]) -> Write[None]:
-    """A task that is there already, by its id or its firing, stays as it is."""
-    rows = [_row(task) for task in tasks]
-    tags = [{"tag": tag, "task_id": task.id, "firing": task.firing} for task in tasks for tag in task.tags]
+    """A task that is there already, by its id, its firing or its key, stays as it is."""
+    rows = _first_of_each_key([_row(task) for task in tasks])
+    given = {task.id: task.tags for task in tasks if task.tags}
+    tags = [
+        {"tag": tag, "task_id": row["id"], "firing": row["firing"], "submit_key": row["submit_key"]}
+        for row in (rows if given else ())
+        for tag in given.get(row["id"], ())
+    ]
 
     def run(cursor: sqlite3.Cursor) -> None:
         if tags:
@@ -30,6 +35,14 @@ def insert_tasks(tasks: Sequence[Task]) -> Write[None]:
         cursor.executemany(sql.INSERT_TASK, rows)
 
     return run if tags or len(rows) > 1 else Single(run)
+
+
+def _first_of_each_key(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of rows with the same key the first one is stored: the others leave nothing, no tag either."""
+    first: dict[str, dict[str, Any]] = {}
+    return [
+        row for row in rows if row["submit_key"] is None or first.setdefault(row["submit_key"], row) is row
+    ]
 
 
 def change_task(old: Task, new: Task, positions: dict[str, int]) -> Write[Positions]:
