@@ -290,7 +290,7 @@ class TestBacklog:
                 return [second]
 
         await known.list_queues(Source())
-        assert waiting.ahead.wants_reading
+        assert [waiting] == [waiting for placed in known for waiting in placed.queues.values()]
         await known.read(Source(), [waiting])
         assert waiting.ahead.pop() == second
 
