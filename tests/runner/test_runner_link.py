@@ -213,7 +213,9 @@ def test_a_runner_retires_after_a_thousand_tasks_and_leaks_nothing(runner: Runne
         if number == 10:
             at_rest = min(runner.open_descriptors() for _ in range(100))
         elif number == 990:
-            wait_until(lambda: runner.open_descriptors() <= at_rest, "what was opened is closed again")
+            wait_until(
+                lambda most=at_rest: runner.open_descriptors() <= most, "what was opened is closed again"
+            )
     assert_left(runner)
 
 
