@@ -10,16 +10,13 @@ import os
 import select
 import signal
 import sys
-import time
 from contextlib import suppress
 from typing import Any
 
 from silkmill.protocol.cgroup import move_self
 from silkmill.runner.processes import descendants, kill_process
-from silkmill.runner.reaper import childless
 from silkmill.runner.syscalls import become_subreaper
 
-_LOOK_SECONDS = 0.01
 NOT_STARTED = 127
 STOPPED = 130
 
@@ -73,16 +70,14 @@ def _wait(child: int) -> int:
 
 
 def _end_rest() -> None:
-    """Kill what is left of the tree until the kernel says that there is no child."""
-    while True:
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        if childless():
-            return
-        for pid, since in descendants(os.getpid()).items():
-            kill_process(pid, since)
-        time.sleep(_LOOK_SECONDS)
+    """Kill what is left of the tree until the kernel says that there is no child.
+
+    Whoever is born behind the back of a look has a parent that dies: then we look again."""
+    with suppress(ChildProcessError):
+        while True:
+            for pid, since in descendants(os.getpid()).items():
+                kill_process(pid, since)
+            os.waitpid(-1, 0)
 
 
 if __name__ == "__main__":
