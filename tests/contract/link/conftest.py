@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from silkmill.adapters.local_link import LocalLink
 from silkmill.adapters.store.memory import MemoryStore
 from silkmill.ports.link import MasterLink
-from silkmill.runtime import faults
-from support.master_rig import Agent, Rig
+from support.master_rig import Rig
 
 LINKS: dict[str, Callable[[Rig], MasterLink]] = {
     "local": lambda rig: LocalLink(rig.workers, rig.collector, rig.deploy),
 }
-
-
-@pytest.fixture(autouse=True)
-def _disarmed() -> Iterator[None]:
-    yield
-    faults.disarm()
 
 
 @pytest.fixture(params=LINKS)
@@ -29,10 +22,3 @@ async def rig(request: pytest.FixtureRequest) -> Rig:
     rig.link = LINKS[request.param](rig)
     await rig.deploy_spider()
     return rig
-
-
-@pytest.fixture
-async def agent(rig: Rig) -> Agent:
-    agent = Agent(rig)
-    await agent.register()
-    return agent
