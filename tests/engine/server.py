@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from tests.support.marked import all_pids
+
 Value = TypeVar("Value")
 FINAL = {"finished", "error", "cancelled"}
 
@@ -258,7 +260,7 @@ def start_time(pid: int) -> int:
 
 def descendants(pid: int) -> list[int]:
     children: dict[int, list[int]] = {}
-    for other in _all_pids():
+    for other in all_pids():
         try:
             fields = Path(f"/proc/{other}/stat").read_bytes().rpartition(b")")[2].split()
         except OSError:
@@ -270,20 +272,3 @@ def descendants(pid: int) -> list[int]:
             found.append(child)
             queue.append(child)
     return found
-
-
-def marked(marker: str) -> list[int]:
-    """Living processes whose environment holds the marker."""
-    found = []
-    for pid in _all_pids():
-        try:
-            if marker.encode() in Path(f"/proc/{pid}/environ").read_bytes():
-                found.append(pid)
-        except OSError:
-            continue
-    return found
-
-
-def _all_pids() -> list[int]:
-    """Not by a glob: it looks at each entry, and fails on a process that ends meanwhile."""
-    return [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()]

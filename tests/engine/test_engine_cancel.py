@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.engine.server import Server, marked, spider_folder, wait_for
+from tests.engine.server import Server, spider_folder, wait_for
+from tests.support.marked import marked
 
 SLEEPS = "import time\nprint('began', flush=True)\nwhile True: time.sleep(0.05)\n"
 REFUSED = "raise ConnectionRefusedError(111, 'Connection refused')\n"

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.engine.server import Server, marked, spider_folder, wait_for
+from tests.engine.server import Server, spider_folder, wait_for
+from tests.support.marked import marked
 from tests.support.packages import Index, make_wheel
 
 SCRIPT = "import tinydep; print(tinydep.VERSION)"

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.server import Server, marked, spider_folder, wait_for
+from tests.engine.server import Server, spider_folder, wait_for
 from tests.faults.checker import Evidence
 from tests.faults.machine import missing_for
 from tests.faults.staging import WALK, growing
+from tests.support.marked import marked
 
 COUNTS = """
 import os, subprocess, time

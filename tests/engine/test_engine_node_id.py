@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.engine.server import Server, marked, spider_folder, wait_for
+from tests.engine.server import Server, spider_folder, wait_for
+from tests.support.marked import marked
 
 HELD = """
 import os, time

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from tests.engine.conftest import Deploy, Run
-from tests.engine.server import Server, marked, wait_for
+from tests.engine.server import Server, wait_for
+from tests.support.marked import marked
 
 ONCE = "[retry]\nmax_attempts = 1\n"
 FOR_EVER = "import time\nprint('began', flush=True)\nwhile True: time.sleep(0.05)\n"

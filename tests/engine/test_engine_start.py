@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.server import Server, marked, spider_folder, start_time, wait_for
+from tests.engine.server import Server, spider_folder, start_time, wait_for
 from tests.faults.checker import Evidence
+from tests.support.marked import marked
 
 COUNTS = """
 import os, time

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.server import Server, descendants, marked, spider_folder, wait_for
+from tests.engine.server import Server, descendants, spider_folder, wait_for
+from tests.support.marked import marked
 
 MIB = 1024 * 1024
 BUSY = """

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.engine.server import Server, marked, spider_folder, start_time, wait_for
+from tests.engine.server import Server, spider_folder, start_time, wait_for
 from tests.faults.checker import Evidence
+from tests.support.marked import marked
 
 SCRIPT = (Path(__file__).parent / "spiders" / "chatter.py").read_text()
 RETRY = '[retry]\nmax_attempts = 3\nbackoff = "1s"\n'

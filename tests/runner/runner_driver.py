@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.support.marked import marked
+
 import silkmill
 from silkmill.protocol import attemptdir, logframe
 
@@ -38,17 +40,8 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = WAIT_SE
 
 
 def processes_of(marker: str) -> list[int]:
-    """Every process that carries the marker in its environment, wherever it has gone."""
-    found = []
-    for directory in Path("/proc").iterdir():
-        if directory.name.isdecimal():
-            try:
-                environment = (directory / "environ").read_bytes()
-            except OSError:
-                continue
-            if f"SILKMILL_TEST_MARKER={marker}".encode() in environment.split(b"\0"):
-                found.append(int(directory.name))
-    return found
+    """Every process of one attempt."""
+    return marked(f"SILKMILL_TEST_MARKER={marker}\0")
 
 
 class Attempt:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from tests.support.marked import marked
 from worker_master import FakeMaster, Stored
 
 from silkmill.adapters.clock import SystemClock
@@ -118,17 +119,8 @@ def _opened(descriptor: Path) -> str | None:
 
 
 def processes_of(marker: str) -> list[int]:
-    """Every living process that carries the marker in its environment, wherever it has gone."""
-    found = []
-    for directory in Path("/proc").iterdir():
-        if directory.name.isdecimal():
-            try:
-                environment = (directory / "environ").read_bytes()
-            except OSError:
-                continue
-            if f"MARKER={marker}".encode() in environment.split(b"\0"):
-                found.append(int(directory.name))
-    return found
+    """Every living process of what the marker was given to."""
+    return marked(f"MARKER={marker}\0")
 
 
 def start_time(pid: int) -> int:

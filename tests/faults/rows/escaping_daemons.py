@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.engine.server import Server, marked, wait_for
+from tests.engine.server import Server, wait_for
 from tests.faults.board import Profile, Result, Row
 from tests.faults.checker import Evidence
 from tests.faults.staging import WALK, deploy, growing
+from tests.support.marked import marked
 
 WAYS = ("double-fork", "nohup", "setsid", "holds-stdout", "holds-stdout-setsid")
 CODE = 3

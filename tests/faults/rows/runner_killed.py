@@ -8,11 +8,12 @@ import time
 from functools import partial
 from pathlib import Path
 
-from tests.engine.server import Server, marked, spider_folder, wait_for
+from tests.engine.server import Server, spider_folder, wait_for
 from tests.faults.board import Profile, Result, Row
 from tests.faults.chatter import check_complete, deploy_chatter, start_chatters
 from tests.faults.checker import Evidence
 from tests.faults.staging import WALK, growing
+from tests.support.marked import marked
 
 DAEMON = """
 import os, subprocess, sys, time

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.engine.server import Server, marked, wait_for
+from tests.engine.server import Server, wait_for
 from tests.faults.board import Profile, Result, Row
 from tests.faults.checker import Evidence
 from tests.faults.staging import WALK, deploy, growing
+from tests.support.marked import marked
 
 GRACE = 1.0
 ASK = 5.0

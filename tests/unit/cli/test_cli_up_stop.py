@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.helpers import wait_until
+from tests.support.marked import marked
 from tests.unit.cli.conftest import Cli, clean_environment, end_up, start_up
 
 MARK = "SILKMILL_TASK_ID="
@@ -42,14 +43,7 @@ def shown_of(cli: Cli, task_id: str) -> tuple[str, int]:
 
 def spiders_of(task_id: str) -> list[int]:
     """Processes that run for the task."""
-    found = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if f"{MARK}{task_id}".encode() in environ.read_bytes():
-                found.append(int(environ.parent.name))
-        except OSError:
-            continue
-    return found
+    return marked(f"{MARK}{task_id}")
 
 
 def gone(pid: int) -> bool:
