@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import click
 
+from silkmill.cli.pairs import pairs
 from silkmill.client.server import data_directory
 
 Given = TypeVar("Given", str, tuple[str, ...], str | None)
@@ -42,5 +43,13 @@ attempt = click.option(
     "--attempt", type=click.IntRange(min=1), metavar="N", help="This attempt. Default: the current one."
 )
 task = click.argument("task", metavar="TASK", callback=task_names)
+labels = click.option(
+    "--label",
+    "labels",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=pairs,
+    help="A label of nodes: what `up` has, what `run` asks for; may be repeated.",
+)
 some_tasks = click.argument("tasks", metavar="TASK…", nargs=-1, callback=task_names)
 tasks = click.argument("tasks", metavar="TASK…", nargs=-1, required=True, callback=task_names)

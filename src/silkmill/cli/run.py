@@ -31,14 +31,7 @@ from silkmill.client.client import Client
 @click.option("-p", "priority", type=click.IntRange(1, 10), help="1 is first. Default: the spider's.")
 @click.option("-t", "tags", metavar="TAG", multiple=True, help="A tag; may be repeated.")
 @click.option("--node", "nodes", metavar="N", multiple=True, help="On this node; may be repeated.")
-@click.option(
-    "--label",
-    "labels",
-    metavar="NAME=VALUE",
-    multiple=True,
-    callback=pairs,
-    help="On a node with this label; may be repeated.",
-)
+@options.labels
 @click.option("--mode", type=click.Choice(["random", "nodes", "all"]), help="Any node, those named, or all.")
 @click.option("--detach", is_flag=True, help="Submit it, print its id, and leave. Needs a running server.")
 @options.as_json

@@ -14,7 +14,6 @@ import click
 from silkmill.cli import options
 from silkmill.cli.exits import Exit
 from silkmill.cli.loading import loading
-from silkmill.cli.pairs import pairs
 from silkmill.cli.talk import say
 from silkmill.domain.errors import BadInput
 
@@ -26,14 +25,7 @@ if TYPE_CHECKING:
 @click.command(short_help="run the engine on this machine")
 @click.option("--listen", metavar="HOST:PORT", help="Address of the API. Default: 127.0.0.1:6810.")
 @click.option("--max-runners", type=int, metavar="N", help="Tasks at the same time. Default: one per CPU.")
-@click.option(
-    "--label",
-    "labels",
-    metavar="NAME=VALUE",
-    multiple=True,
-    callback=pairs,
-    help="What tasks may ask of this machine; may be repeated.",
-)
+@options.labels
 @options.data
 def command(listen: str | None, max_runners: int | None, labels: dict[str, str], data: Path) -> int:
     """Run master, worker and API until a signal: the first drains, the second cuts."""

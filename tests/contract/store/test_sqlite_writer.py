@@ -27,6 +27,11 @@ from silkmill.ports.store import Stored, TaskFilter
 from silkmill.runtime import faults
 
 TESTS = Path(__file__).parents[2]
+PATHS = [
+    str(TESTS),
+    *filter(None, [os.environ.get("PYTHONPATH")]),
+]  # ours beside what tests were started with
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)}
 
 
 @pytest.fixture
@@ -232,7 +237,7 @@ def run_and_kill(path: Path, seconds: float) -> dict[str, tuple[int, int]]:
     said = path.with_name("said")
     with (
         said.open("wb") as output,
-        subprocess.Popen(command, stdout=output, env={**os.environ, "PYTHONPATH": str(TESTS)}) as process,
+        subprocess.Popen(command, stdout=output, env=ENVIRONMENT) as process,
     ):
         wait_until(lambda: said.read_bytes().count(b"\n") > 20, 20, lambda: process.poll())
         time.sleep(seconds)
