@@ -27,10 +27,8 @@ from silkmill.ports.store import Stored, TaskFilter
 from silkmill.runtime import faults
 
 TESTS = Path(__file__).parents[2]
-PATHS = [
-    str(TESTS),
-    *filter(None, [os.environ.get("PYTHONPATH")]),
-]  # ours beside what tests were started with
+# Ours beside what the tests were started with.
+PATHS = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)}
 
 
