@@ -259,6 +259,17 @@ async def test_retry_makes_a_new_task_of_an_ended_one_only(
     assert again["id"] != task.id
 
 
+@pytest.mark.parametrize("placement", [{"mode": "nodes", "nodes": ["far"]}, {"mode": "random"}])
+async def test_a_retry_asks_for_the_same_nodes(
+    rig: Rig, client: AsyncClient, placement: dict[str, object]
+) -> None:
+    await rig.deploy_spider('name = "news"\ncommand = "true"\nplacement.labels = {gpu = "1"}\n')
+    first = await client.submit({"spider": "news", "placement": placement})
+    await client.cancel(first["id"])
+    again = await client.retry(first["id"])
+    assert (await rig.task(again["id"])).placement == (await rig.task(first["id"])).placement
+
+
 async def test_why_names_what_a_task_waits_for(rig: Rig, client: AsyncClient) -> None:
     task = await rig.submit()
     assert (await client.why(task.id))["waits_for"] == "node"

@@ -16,6 +16,7 @@ from silkmill.adapters.http.parts import parts_of
 from silkmill.adapters.http.problems import Refusal
 from silkmill.adapters.http.task_view import full_view, summary
 from silkmill.adapters.http.times import aware
+from silkmill.domain.placement import ANYWHERE
 from silkmill.domain.states import State
 from silkmill.domain.task import Task
 from silkmill.master.submission import Submission
@@ -89,4 +90,5 @@ def _again(task: Task) -> Submission:
         priority=task.priority,
         tags=task.tags,
         retry_of=task.id,
+        placement=task.placement or ANYWHERE,
     )
