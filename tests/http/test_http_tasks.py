@@ -327,7 +327,8 @@ async def test_a_key_stands_for_its_task(http: httpx.AsyncClient, client: AsyncC
     first = await client.submit({"spider": "news", "key": "a"})
     assert (await client.submit({"spider": "news", "key": "a"}))["id"] == first["id"]
     body = {"spider": "news", "key": "a", "priority": 1}
-    assert_problem(await http.post("/api/v1/tasks", json=body), 422, "lines[0].key")
+    problem = assert_problem(await http.post("/api/v1/tasks", json=body), 422, "key")
+    assert problem["detail"].startswith("the key 'a' belongs to task")
 
 
 async def test_projects_and_their_limits(rig: Rig, http: httpx.AsyncClient, client: AsyncClient) -> None:

@@ -80,7 +80,10 @@ class Intake:
             line = with_digest(submission)
             return [encoded(await self._check(line))], keyed(0, line)
 
-        _, (task_id,) = await self._submit(check, key, body)
+        try:
+            _, (task_id,) = await self._submit(check, key, body)
+        except BadInput as error:
+            raise _of_single(error) from None
         return task_id
 
     async def submit_group(self, lines: Lines, key: str | None, body: bytes) -> tuple[Group, list[str]]:
@@ -158,6 +161,12 @@ class Intake:
         if ready.placement and ready.placement.mode == "all":  # there is one node, so one task
             return replace(ready, placement=pinned(ready.placement, self._dispatcher.nodes())[0])
         return ready
+
+
+def _of_single(error: BadInput) -> BadInput:
+    """Who submits one task has no lines."""
+    field = error.field and error.field.removeprefix("lines[0].")
+    return BadInput(error.detail.removeprefix("line 1: "), field=field, remedy=error.remedy)
 
 
 async def _digest(body: bytes) -> str:

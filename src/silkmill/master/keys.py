@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from silkmill.domain.errors import BadInput
 from silkmill.domain.task import Task
-from silkmill.master.groups import encoded
 from silkmill.master.submission import Submission
 from silkmill.ports.store import Store
 from silkmill.runtime.loop import in_turns
@@ -35,10 +35,22 @@ class Keyed:
 
 
 def with_digest(line: Submission) -> Submission:
-    """The line as it was given, with the hash of all that it says; one without a key as it is."""
+    """The line as it was given, with the hash of all that it says; one without a key as it is.
+
+    Of what is given alone, and in an order of its own: tasks of older versions are compared by it too."""
     if line.key is None:
         return line
-    return replace(line, key_digest=hashlib.sha256(encoded(line)).hexdigest()[:32])
+    content = {
+        "version": line.version,
+        "params": line.params,
+        "env": line.env,
+        "priority": line.priority,
+        "tags": line.tags,
+        "placement": line.placement and asdict(line.placement),
+    }
+    given = {name: value for name, value in content.items() if value not in (None, {}, ())}
+    digest = hashlib.sha256(json.dumps(given, sort_keys=True).encode())
+    return replace(line, key_digest=digest.hexdigest()[:32])
 
 
 def keyed(index: int, line: Submission) -> list[Keyed]:

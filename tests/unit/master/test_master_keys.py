@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 
 from silkmill.domain.errors import BadInput, Unavailable
+from silkmill.domain.placement import Placement
+from silkmill.master.keys import with_digest
 from silkmill.master.submission import Submission
 from silkmill.ports.store import TaskFilter
 from silkmill.runtime import faults
@@ -40,6 +42,20 @@ async def test_a_list_that_grows_is_submitted_again_and_again(rig: Rig) -> None:
         ids = await submitted(rig, *(line(f"page-{number}") for number in range(length)))
         assert len(set(ids)) == length
     assert await count(rig) == 20
+
+
+async def test_the_order_of_names_is_no_content(rig: Rig) -> None:
+    first = await submitted(rig, line("a", env={"A": "1", "B": "2"}))
+    assert await submitted(rig, line("a", env={"B": "2", "A": "1"})) == first
+
+
+def test_the_hash_of_a_line_never_changes() -> None:
+    """Tasks that are kept were compared by it: another one would refuse every list that is submitted again."""
+    assert with_digest(line("a")).key_digest == "44136fa355b3678a1146ad16f7e8649e"
+    full = line(
+        "a", version="v1", env={"A": "1"}, priority=1, tags=("x",), placement=Placement("nodes", ("b",), {})
+    )
+    assert with_digest(full).key_digest == "85b6b8e04d0989ece77b4bdf60ae4d02"
 
 
 @pytest.mark.parametrize("other", [{"env": {"A": "2"}}, {"priority": 1}, {"tags": ("x",)}])
