@@ -50,7 +50,7 @@ async def test_the_order_of_names_is_no_content(rig: Rig) -> None:
 
 
 def test_the_hash_of_a_line_never_changes() -> None:
-    """Tasks that are kept were compared by it: another one would refuse every list that is submitted again."""
+    """Tasks that are kept were compared by it: another one would refuse every list that comes again."""
     assert with_digest(line("a")).key_digest == "44136fa355b3678a1146ad16f7e8649e"
     full = line(
         "a", version="v1", env={"A": "1"}, priority=1, tags=("x",), placement=Placement("nodes", ("b",), {})
