@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -38,9 +39,10 @@ class Interrupts:
         self._count += 1
         if self._target is None or self._count > 2:
             raise KeyboardInterrupt
-        self._cancel(*self._target, force=self._count == 2)
+        # In a thread: whoever was interrupted may be in the middle of a write, which cannot be entered again.
+        threading.Thread(target=self._cancel, args=(*self._target, self._count == 2), daemon=True).start()
 
-    def _cancel(self, server: Server, task_id: str, *, force: bool) -> None:
+    def _cancel(self, server: Server, task_id: str, force: bool) -> None:
         """On a connection of its own: the one in use is in the middle of the log."""
         if force:
             say("killing; Ctrl-C again leaves without waiting for the end")
