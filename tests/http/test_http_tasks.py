@@ -288,11 +288,19 @@ async def test_why_names_the_limit_and_who_holds_it(rig: Rig, client: AsyncClien
     assert "project default" in said["text"] and first.id in said["text"]
 
 
+async def test_why_of_a_task_that_does_not_wait_looks_at_no_queue(
+    rig: Rig, client: AsyncClient, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = await agent.running()
+    monkeypatch.setattr(rig.store, "waiting_queues", None)
+    assert (await client.why(ref.task_id))["waits_for"] == "spider"
+
+
 async def test_why_names_the_node_that_is_missing(rig: Rig, client: AsyncClient, agent: Agent) -> None:
     placed = {"mode": "nodes", "nodes": ["far"], "labels": {"gpu": "1"}}
     task = await client.submit({"spider": "news", "placement": placed})
     said = await client.why(task["id"])
-    assert (said["waits_for"], "is named far and has the label gpu=1" in said["text"]) == ("node", True)
+    assert (said["waits_for"], "is named far and has the label gpu=1" in said["text"]) == ("placement", True)
 
 
 @pytest.mark.parametrize(

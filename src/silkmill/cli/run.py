@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from silkmill.cli.pairs import pairs
 from silkmill.cli.talk import print_json, say
 from silkmill.cli.targets import Target, read_target
 from silkmill.client.client import Client
+from silkmill.client.errors import ConnectionLost, NoServer
 
 
 @click.command(short_help="run a folder or a spider as a task")
@@ -92,6 +94,7 @@ def _attached(data: Path, target: Target, choices: dict[str, Any], as_json: bool
     ):
         interrupts.aim(client.server, task["id"])
         say(f"task {task['id']}: {task['spider']}@{task['version']}")
+        _say_what_is_missing(client, task)
         printer = None if as_json else LogPrinter(engine_apart=True)
         ended = Follower(data, task["id"], printer).follow(client)
         say(end_line(ended))
@@ -99,6 +102,16 @@ def _attached(data: Path, target: Target, choices: dict[str, Any], as_json: bool
             print_json(ended)
     code = exit_of(ended)
     return Exit.DONE if code is None else code
+
+
+def _say_what_is_missing(client: Client, task: dict[str, Any]) -> None:
+    """A task that waits for a node that may never come must not just say that it is pending."""
+    if (task["state"], task["phase"]) != ("pending", None):
+        return
+    with suppress(ConnectionLost, NoServer):  # whoever follows the task knows what to do about that
+        why = client.why(task["id"])
+        if why["waits_for"] in ("placement", "permit"):
+            say(f"it waits: {why['text']}")
 
 
 def _submit(

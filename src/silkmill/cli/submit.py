@@ -41,11 +41,12 @@ class BadLine(ClientError):
 def command(spider: str, lines: BinaryIO, key: str | None, as_json: bool, data: Path) -> int:
     """Submit a task for each line of FILE, up to 100,000, all or none, and print their ids.
 
-    A line is {"params": {…}, "env": {…}, "priority": 5, "tags": […], "key": "…"}, all of it optional. The
-    same "key" with the same content is the same task, as long as that is kept."""
-    target = read_spider(spider).named()
-    body = b"\n".join(json.dumps(line, ensure_ascii=False).encode() for line in _read(lines, target))
+    A line is {"params": {…}, "env": {…}, "priority": 5, "tags": […], "placement": {…}, "key": "…"}, all of it
+    optional. The same "key" with the same content is the same task, as long as that is kept."""
+    target = read_spider(spider)
+    body = b"\n".join(json.dumps(line, ensure_ascii=False).encode() for line in _read(lines, target.named()))
     with connected(data) as client:
+        client.spider(target.project, target.spider)  # not found is another end than a wrong line
         made = client.submit_bulk(body, key=key)
     if as_json:
         print_json(made)
@@ -57,13 +58,15 @@ def command(spider: str, lines: BinaryIO, key: str | None, as_json: bool, data: 
 
 
 def _read(lines: BinaryIO, target: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for number, text in enumerate(lines, 1):
+    for number, text in enumerate(lines.read().rstrip().splitlines(), 1):
         if not text.strip():
-            continue
+            raise BadLine(f"line {number} is empty; leave it out")
         try:
             line = json.loads(text)
         except ValueError as error:
             raise BadLine(f"line {number} is not JSON: {error}") from None
         if not isinstance(line, dict):
             raise BadLine(f'line {number} is no object; write {{"params": {{…}}}}')
+        if others := target.keys() & line.keys():
+            raise BadLine(f"line {number} names a {min(others)}; that is said once, as SPIDER[@VERSION]")
         yield target | line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import assert_never
 
 from silkmill.domain.attempt import Attempt
@@ -35,12 +36,32 @@ class Around:
     preparing: str | None = None
 
 
+class WaitsFor(StrEnum):
+    """What stands between a task and its next step."""
+
+    NOTHING = "nothing"
+    TIME = "time"
+    TASK = "task"
+    NODE = "node"
+    PLACEMENT = "placement"
+    ENGINE = "engine"
+    PERMIT = "permit"
+    SLOT = "slot"
+    DISPATCH = "dispatch"
+    ACCEPT = "accept"
+    PREPARATION = "preparation"
+    SPIDER = "spider"
+    STREAMS = "streams"
+    CANCEL = "cancel"
+    PROOF = "proof"
+    RECOVERY = "recovery"
+
+
 @dataclass(frozen=True, slots=True)
 class Why:
-    """`waits_for`: nothing | time | task | node | engine | permit | slot | dispatch | accept | preparation |
-    spider | streams | cancel | proof | recovery. `until`: when the wait ends by itself, if that is known."""
+    """`until`: when the wait ends by itself, if that is known."""
 
-    waits_for: str
+    waits_for: WaitsFor
     text: str
     until: datetime | None = None
 
@@ -48,7 +69,7 @@ class Why:
 def why(task: Task, around: Around) -> Why:
     """The one thing that a task waits for now."""
     if task.state.final:
-        return Why("nothing", _ended(task))
+        return Why(WaitsFor.NOTHING, _ended(task))
     if task.state is State.CREATED:
         return _created(task)
     if task.attempt is None:
@@ -66,39 +87,42 @@ def _ended(task: Task) -> str:
 
 def _created(task: Task) -> Why:
     if task.after is not None:
-        return Why("task", f"it waits for the end of task {task.after}, an earlier firing of {task.schedule}")
+        return Why(
+            WaitsFor.TASK, f"it waits for the end of task {task.after}, an earlier firing of {task.schedule}"
+        )
     attempts = f"after {task.counted_attempts} attempts" if task.counted_attempts > 1 else "after an attempt"
     cause = f" {attempts}; the last one: {task.reason}" if task.reason and task.counted_attempts else ""
     if task.next_attempt_at is None:
-        return Why("time", f"it is held back: {task.reason or 'no time is set'}")
+        return Why(WaitsFor.TIME, f"it is held back: {task.reason or 'no time is set'}")
     at = task.next_attempt_at.isoformat(timespec="seconds")
-    return Why("time", f"it waits until {at}{cause}", task.next_attempt_at)
+    return Why(WaitsFor.TIME, f"it waits until {at}{cause}", task.next_attempt_at)
 
 
 def _pending(task: Task, around: Around) -> Why:
     before = f" (the last attempt: {task.reason})" if task.reason else ""
     if not around.nodes:
-        return Why("node", f"no node is connected; start `silkmill up` or a worker{before}")
+        return Why(WaitsFor.NODE, f"no node is connected; start `silkmill up` or a worker{before}")
     if around.for_others:
         return Why(
-            "engine",
+            WaitsFor.ENGINE,
             "the engine here belongs to a `silkmill run`, which runs its own tasks only; "
             f"start `silkmill up` when it has ended{before}",
         )
     if around.draining:
         return Why(
-            "engine", f"the engine is draining and takes no new work; the next `silkmill up` does{before}"
+            WaitsFor.ENGINE,
+            f"the engine is draining and takes no new work; the next `silkmill up` does{before}",
         )
     placement = task.placement or ANYWHERE
     if not any(map(placement.allows, around.nodes)):
-        return Why("node", f"no connected node {placement.words}{before}")
+        return Why(WaitsFor.PLACEMENT, f"no connected node {placement.words}{before}")
     if around.full:
-        return Why("permit", _full(around.full[0], around.holders) + before)
+        return Why(WaitsFor.PERMIT, _full(around.full[0], around.holders) + before)
     if around.free_slots == 0:
-        return Why("slot", f"every slot is taken; {around.earlier} tasks are before it{before}")
+        return Why(WaitsFor.SLOT, f"every slot is taken; {around.earlier} tasks are before it{before}")
     if around.earlier:
-        return Why("dispatch", f"{around.earlier} tasks are before it{before}")
-    return Why("dispatch", f"a slot is free; it is about to be offered{before}")
+        return Why(WaitsFor.DISPATCH, f"{around.earlier} tasks are before it{before}")
+    return Why(WaitsFor.DISPATCH, f"a slot is free; it is about to be offered{before}")
 
 
 def _full(owner: str, holders: tuple[str, ...]) -> str:
@@ -111,12 +135,12 @@ def _full(owner: str, holders: tuple[str, ...]) -> str:
 def _abnormal(task: Task, attempt: Attempt) -> Why:
     if task.cancel_requested or task.reason == CANCEL_NOT_VERIFIED:
         return Why(
-            "proof",
+            WaitsFor.PROOF,
             f"it was cancelled, but nothing proves that its processes on {attempt.node} are dead; "
             "it ends when the node comes back and proves it, or as an error after 24 h",
         )
     return Why(
-        "recovery",
+        WaitsFor.RECOVERY,
         f"sight of it was lost ({task.reason}); it is given back after {ABNORMAL_SECONDS:g} s, "
         "unless its node comes back with it",
     )
@@ -125,17 +149,23 @@ def _abnormal(task: Task, attempt: Attempt) -> Why:
 def _open(task: Task, attempt: Attempt, node: str, preparing: str | None) -> Why:
     if task.cancel_requested and attempt.phase is not Phase.OFFERED:
         how = "at once" if task.cancel_forced else "with its graces"
-        return Why("cancel", f"it is being stopped on {node}, {how} ({task.cancel_reason})")
+        return Why(WaitsFor.CANCEL, f"it is being stopped on {node}, {how} ({task.cancel_reason})")
     match attempt.phase:
         case Phase.OFFERED:
-            return Why("accept", f"it is offered to {node}, which has {OFFERED_SECONDS:g} s to take it")
+            return Why(
+                WaitsFor.ACCEPT, f"it is offered to {node}, which has {OFFERED_SECONDS:g} s to take it"
+            )
         case Phase.PREPARING:
             told = f": {preparing}" if preparing else " its files and starts it"
-            return Why("preparation", f"{node} prepares{told}")
+            return Why(WaitsFor.PREPARATION, f"{node} prepares{told}")
         case Phase.EXECUTING:
-            return Why("spider", f"its spider runs on {node} (attempt {attempt.number}, pid {attempt.pid})")
+            return Why(
+                WaitsFor.SPIDER, f"its spider runs on {node} (attempt {attempt.number}, pid {attempt.pid})"
+            )
         case Phase.COMPLETING:
-            return Why("streams", f"its spider has ended on {node}; the rest of its log and items is stored")
+            return Why(
+                WaitsFor.STREAMS, f"its spider has ended on {node}; the rest of its log and items is stored"
+            )
     assert_never(attempt.phase)
 
 

@@ -90,7 +90,7 @@ def test_who_waits_for_a_retry_is_told_when_it_comes(up: Cli, tmp_path: Path) ->
 
 def test_submit_makes_a_task_of_each_line(up: Cli, done: str, tmp_path: Path) -> None:
     file = tmp_path / "lines.jsonl"
-    file.write_text('{"params": {"count": 1}, "key": "one"}\n\n{"params": {"count": 2}, "priority": 1}\n')
+    file.write_text('{"params": {"count": 1}, "key": "one"}\n{"params": {"count": 2}, "priority": 1}\n\n')
     result = up("submit", "hello", "--params", str(file))
     ids = result.out.decode().split()
     assert (result.code, len(ids)) == (0, 2), result.err
@@ -107,6 +107,8 @@ def test_submit_makes_a_task_of_each_line(up: Cli, done: str, tmp_path: Path) ->
         ('{"params": {}}\n[]\n', 2, "line 2 is no object"),
         ('{"params": {}}\n{"params": \n', 2, "line 2 is not JSON"),
         ('{"params": {}}\n{"params": {"nothing": 1}}\n', 2, "line 2: "),
+        ('{"params": {}}\n\n{"params": {"nothing": 1}}\n', 2, "line 2 is empty"),
+        ('{"params": {}}\n{"spider": "other"}\n', 2, "line 2 names a spider"),
         ("", 2, "0 lines"),
     ],
 )
@@ -119,6 +121,11 @@ def test_a_wrong_line_is_named_and_nothing_is_submitted(
     result = up("submit", "hello", "--params", str(file))
     assert (result.code, words in result.err) == (code, True), result.err
     assert len(up("ps", "-n", "1000", "--json").out.splitlines()) == before
+
+
+def test_submit_of_a_spider_that_is_not_there(up: Cli, done: str, tmp_path: Path) -> None:
+    (tmp_path / "lines.jsonl").write_text("{}\n")
+    assert up("submit", "nope", "--params", str(tmp_path / "lines.jsonl")).code == 4
 
 
 def test_what_failed_is_tried_again_once(up: Cli, done: str) -> None:
@@ -145,6 +152,11 @@ def test_a_task_for_a_label_that_no_node_has_says_so(up: Cli, done: str) -> None
     assert "has the label gpu=1" in up("why", task_id).out.decode()
     assert up("cancel", task_id).code == 0
     assert up("run", "hello", "--node", "nowhere", "--mode", "random", "--detach").code == 2
+    waiting = up.start("run", "hello", "--node", "nowhere")
+    assert waiting.stderr is not None
+    assert b"it waits: no connected node is named nowhere" in read_until(waiting.stderr, b"it waits")
+    waiting.send_signal(signal.SIGINT)
+    assert finish(waiting).code == 3
 
 
 def test_wait_tells_the_worst_end(up: Cli, done: str) -> None:
@@ -184,7 +196,7 @@ def test_ctrl_c_leaves_a_followed_log(up: Cli, done: str) -> None:
 
 
 def test_ps_lists_and_filters(up: Cli, done: str) -> None:
-    table = up("ps").out.decode()
+    table = up("ps", "-n", "1000").out.decode()
     assert table.splitlines()[0].split() == [
         *("ID", "SPIDER", "STATE", "ITEMS", "PROGRESS", "MEMORY", "RUNTIME", "CREATED")
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -37,20 +38,27 @@ async def explain(task_id: str, request: Request) -> Response:
 
 
 async def _around(parts: Parts, task: Task) -> Around:
-    nodes, owner = await _connected(parts), (task.project, task.spider)
+    around = Around(
+        nodes=await _connected(parts),
+        draining=parts.dispatcher.draining,
+        for_others=not parts.dispatcher.may_place(task),
+        preparing=parts.preparations.doing(task.ref) if task.ref else None,
+    )
+    return await _among_others(parts, task, around) if task.waits else around
+
+
+async def _among_others(parts: Parts, task: Task, around: Around) -> Around:
+    """What only a task that waits for a slot needs: the heads of all queues are read for it."""
+    owner = task.project, task.spider
     await parts.permits.learn(owner)
     full = parts.permits.full(owner)
     heads = await _heads(parts)
-    may_place = parts.dispatcher.may_place
-    return Around(
-        nodes=nodes,
+    return replace(
+        around,
         free_slots=_free_slots(parts, task),
         full=tuple(full),
         holders=tuple(parts.permits.taken(full[0])) if full else (),
-        earlier=sum(_place(head) < _place(task) and may_place(head) for head in heads),
-        draining=parts.dispatcher.draining,
-        for_others=not may_place(task),
-        preparing=parts.preparations.doing(task.ref) if task.ref else None,
+        earlier=sum(_place(head) < _place(task) and parts.dispatcher.may_place(head) for head in heads),
     )
 
 
