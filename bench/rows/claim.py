@@ -30,6 +30,8 @@ LIMITED = SPIDERS // 10
 """Spiders whose one permit is held, with a tenth of the tasks that a free slot could take."""
 PRIORITIES = 10
 BATCH = 10_000
+OFFER_SECONDS = 30.0
+"""Longer without an offer: nothing was claimed, and nothing is measured."""
 ELSEWHERE = Placement(labels={"gpu": "1"})
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -95,8 +97,9 @@ class _Node:
         start = time.perf_counter()
         await self._master.parts.dispatcher.tick()
         seconds = time.perf_counter() - start
-        offer = await anext(self._commands)
-        await self._master.link.slot_free(self._session, offer.ref)
+        async with asyncio.timeout(OFFER_SECONDS):
+            offer = await anext(self._commands)
+        await self._master.link.give_back(self._session, offer.ref, "measured")  # for the next round
         return seconds
 
 
