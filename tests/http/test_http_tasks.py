@@ -343,6 +343,9 @@ async def test_projects_and_their_limits(rig: Rig, http: httpx.AsyncClient, clie
     assert await client.projects() == [{"name": "default", "max_concurrency": 0}]
     assert await client.set_project("shop", max_concurrency=3) == {"name": "shop", "max_concurrency": 3}
     assert [one["name"] for one in await client.projects()] == ["default", "shop"]
+    await client.set_project("typo", max_concurrency=1)
+    await client.set_project("typo", max_concurrency=0)
+    assert [one["name"] for one in await client.projects()] == ["default", "shop"]
     assert_problem(
         await http.put("/api/v1/projects/shop", json={"max_concurrency": -1}), 422, "max_concurrency"
     )

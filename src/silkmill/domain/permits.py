@@ -14,11 +14,16 @@ class Limit:
     most: int
 
 
+def has_room(limit: Limit, open_attempts: int) -> bool:
+    """Whether one more of the owner's tasks may run beside so many."""
+    return not limit.most or open_attempts < limit.most
+
+
 def free_permit(limit: Limit, held: Collection[str | None]) -> str | None:
-    """A permit that nobody holds; None when as many attempts are open as the limit allows.
+    """A permit that nobody holds; None when there is no room.
 
     `held`: one for each open attempt of the owner, None for one that was claimed while there was no limit."""
-    if len(held) >= limit.most:
+    if not has_room(limit, len(held)):
         return None
     taken = set(held)
     return next(name for name in _permits(limit) if name not in taken)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack
 from typing import Protocol
 
 from silkmill.domain.placement import Placement, queue_of_name
@@ -72,13 +73,14 @@ class Backlog:
     async def read(self, source: Source, queues: Collection[Waiting]) -> None:
         """The heads of these queues: the more queues there are, the fewer of each. Raises Unavailable."""
         limit = max(SHORTEST_LOOK, lookahead.LOOK_AHEAD // max(1, len(self._queues)))
-        for waiting in queues:
-            waiting.ahead.begin_reading()
         heads: dict[str, list[Task]] = {waiting.name: [] for waiting in queues}
-        for task in await source.pending_heads(list(heads), limit):
-            heads[task.queue].append(task)
-        for waiting in queues:
-            waiting.ahead.end_reading(heads[waiting.name], limit)
+        with ExitStack() as reading:
+            for waiting in queues:
+                reading.enter_context(waiting.ahead.being_read())
+            for task in await source.pending_heads(list(heads), limit):
+                heads[task.queue].append(task)
+            for waiting in queues:
+                waiting.ahead.read(heads[waiting.name], limit)
 
     def notice(self, task: Task) -> None:
         """A task was committed."""

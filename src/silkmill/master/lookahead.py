@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from silkmill.domain.task import Task
 
@@ -45,12 +46,17 @@ class LookAhead:
         """Of the task that `pop` gives."""
         return self._places[0]
 
-    def begin_reading(self) -> None:
-        """What is committed from now on may be missing in the answer: it is added in the end."""
+    @contextmanager
+    def being_read(self) -> Iterator[None]:
+        """Around a read: what is committed meanwhile may be missing in its answer."""
         self._meanwhile = []
+        try:
+            yield
+        finally:
+            self._meanwhile = None
 
-    def end_reading(self, heads: Iterable[Task], limit: int) -> None:
-        """`heads`: the first `limit` tasks of the queue in the store."""
+    def read(self, heads: Iterable[Task], limit: int) -> None:
+        """`heads`: the first `limit` tasks of the queue in the store; what came meanwhile is added."""
         self._tasks = {place_of(task): task for task in heads}
         self._places = sorted(self._tasks)
         self._end = self._places[-1] if len(self._places) >= limit else None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.errors import NotFound
-from silkmill.domain.permits import Limit, free_permit
+from silkmill.domain.permits import Limit, free_permit, has_room
 from silkmill.domain.task import Task
 from silkmill.master.feed import Hint, LimitsChanged, Resync, TaskChanged
 from silkmill.master.projects import Projects
@@ -28,6 +28,7 @@ class PermitBook:
     def __init__(self, versions: Versions, projects: Projects) -> None:
         self._versions, self._projects = versions, projects
         self._limits: dict[Owner, tuple[Limit, ...]] = {}
+        self._changes = 0
         self._holders: dict[str, tuple[AttemptRef, Owner]] = {}
         self._held: dict[str, dict[str, str | None]] = defaultdict(dict)
         """By owner of a limit, by task: the permit that its open attempt holds."""
@@ -44,15 +45,16 @@ class PermitBook:
 
     async def learn(self, owner: Owner) -> None:
         """Know the limits of a spider and its project. Raises Unavailable."""
-        if owner not in self._limits:
+        while owner not in self._limits:
+            changes = self._changes
             most = (await self._projects.get(owner[0])).max_concurrency
             limits = Limit(spider_key(*owner), await self._of_spider(*owner)), Limit(owner[0], most)
-            self._limits[owner] = limits if any(limit.most for limit in limits) else ()
+            if changes == self._changes:  # else one of them may be old
+                self._limits[owner] = limits if any(limit.most for limit in limits) else ()
 
     def may_be_free(self, owner: Owner) -> bool:
-        """For one that is not known too; where less attempts are open than the limit, a permit is free."""
-        limits = self._limits.get(owner, ())
-        return all(not limit.most or len(self._held[limit.owner]) < limit.most for limit in limits)
+        """For one that is not known too."""
+        return not self.full(owner)
 
     def free(self, owner: Owner) -> Permits | None:
         """Permits for one more attempt of the spider, whose limits are known; None when it must wait."""
@@ -68,8 +70,9 @@ class PermitBook:
         return sorted(self._held[owner])
 
     def full(self, owner: Owner) -> list[str]:
-        """What a spider, whose limits are known, waits for: its own limit, its project's, or neither."""
-        return [limit.owner for limit in self._limits[owner] if limit.most and self._free(limit) is None]
+        """What a spider waits for, as far as is known: its own limit, its project's, or neither."""
+        limits = self._limits.get(owner, ())
+        return [limit.owner for limit in limits if not has_room(limit, len(self._held[limit.owner]))]
 
     def take(self, ref: AttemptRef, owner: Owner, permits: Permits) -> None:
         """For an attempt whose claim is on its way."""
@@ -104,6 +107,7 @@ class PermitBook:
         """For the feed."""
         if isinstance(hint, LimitsChanged | Resync):
             self._limits.clear()
+            self._changes += 1
         elif isinstance(hint, TaskChanged):
             self._is_newer(hint.task.id)
             self._note(hint.task)

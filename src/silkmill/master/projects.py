@@ -27,7 +27,8 @@ class Projects:
 
     async def every(self) -> list[Project]:
         """Those that have a spider or a limit, by name."""
-        projects = {stored.key: stored.value async for stored in every_record(self._store, Project)}
+        limited = [stored.value async for stored in every_record(self._store, Project)]
+        projects = {project.name: project for project in limited if project.max_concurrency}
         async for spider in every_record(self._store, Spider):
             name = spider.value.project
             projects.setdefault(name, Project(name))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import Counter
 from collections.abc import Sequence
 
 import pytest
 
 from silkmill.domain.attempt import AttemptRef
-from silkmill.domain.errors import StaleAttempt
+from silkmill.domain.errors import StaleAttempt, Unavailable
 from silkmill.domain.events import Assign, GiveBack
 from silkmill.domain.states import Phase, State
 from silkmill.domain.task import Task, advance
@@ -277,8 +278,7 @@ class TestBacklog:
         first, second = a_task(order=1), a_task(order=2)
         known.notice(first)
         [waiting] = [waiting for placed in known for waiting in placed.queues.values()]
-        waiting.ahead.begin_reading()
-        waiting.ahead.end_reading([first], 1)
+        waiting.ahead.read([first], 1)
         waiting.ahead.pop()
 
         class Source:
@@ -309,10 +309,20 @@ def test_the_end_of_a_session_leaves_nothing_behind() -> None:
 class TestLookAhead:
     def test_what_is_committed_during_a_read_is_not_missed(self) -> None:
         ahead, task = lookahead.LookAhead(is_stale=True), a_task()
-        ahead.begin_reading()
-        ahead.notice(task)
-        ahead.end_reading([], 10)
+        with ahead.being_read():
+            ahead.notice(task)
+            ahead.read([], 10)
         assert ahead.pop() == task
+
+    def test_after_a_read_that_failed_nothing_is_gathered_for_it(self) -> None:
+        ahead = lookahead.LookAhead(is_stale=True)
+        with pytest.raises(Unavailable), ahead.being_read():
+            raise Unavailable("store", "for a test")
+        ended = a_task(state=State.FINISHED)
+        ahead.notice(ended)
+        kept = weakref.ref(ended)
+        del ended
+        assert kept() is None
 
     async def test_it_stays_bounded_and_knows_that_there_is_more(
         self, rig: Rig, monkeypatch: pytest.MonkeyPatch

@@ -9,6 +9,7 @@ import pytest
 
 from silkmill.domain.errors import BadInput, Unavailable
 from silkmill.domain.placement import Placement
+from silkmill.master.feed import Resync
 from silkmill.master.keys import with_digest
 from silkmill.master.submission import Submission
 from silkmill.ports.store import TaskFilter
@@ -35,6 +36,14 @@ async def test_the_same_line_again_is_the_same_task(rig: Rig) -> None:
     assert second[1] == first[1]
     assert len({*first, *second}) == await count(rig) == 5
     assert (await rig.task(first[0])).key == "a"
+
+
+async def test_nobody_is_told_of_a_task_that_was_not_made(rig: Rig) -> None:
+    await submitted(rig, line("a"))
+    told: list[object] = []
+    rig.feed.watch(told.append)
+    await submitted(rig, line("a"), line("b"))
+    assert told == [Resync()]
 
 
 async def test_a_list_that_grows_is_submitted_again_and_again(rig: Rig) -> None:

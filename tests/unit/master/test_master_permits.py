@@ -9,6 +9,8 @@ import pytest
 from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.errors import BadInput, Unavailable
 from silkmill.domain.events import Assign, GiveBack
+from silkmill.domain.permits import Limit, free_permit
+from silkmill.domain.project import Project
 from silkmill.domain.states import State
 from silkmill.domain.task import advance
 from silkmill.master.feed import TaskChanged
@@ -202,6 +204,37 @@ async def test_a_limit_whose_answer_was_lost_holds_all_the_same(rig: Rig, agent:
     await submit(rig, "news", 3)
     await rig.dispatcher.tick()
     assert await running(rig, "news") == 2
+
+
+def test_an_attempt_from_before_the_limit_takes_its_place() -> None:
+    assert free_permit(Limit("default", 1), [None]) is None
+    assert free_permit(Limit("default", 2), [None]) == "default#0"
+    assert free_permit(Limit("default", 2), ["default#0"]) == "default#1"
+
+
+async def test_a_limit_that_changes_while_it_is_read(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = rig.projects.get
+
+    async def get(name: str) -> Project:
+        project = await read(name)
+        if not project.max_concurrency:
+            await rig.projects.set(name, max_concurrency=1)
+        return project
+
+    monkeypatch.setattr(rig.projects, "get", get)
+    await rig.permits.learn(("default", "news"))
+    assert rig.permits.free(("default", "news")) == (None, "default#0")
+
+
+async def test_a_claim_on_its_way_keeps_its_permit_while_the_attempts_are_read(rig: Rig) -> None:
+    ref = AttemptRef("task-1", 1)
+    rig.permits.take(ref, ("default", "news"), ("default/news#0", None))
+    rig.permits.begin_reading()
+    rig.permits.end_reading([], lambda claiming: claiming == ref)
+    assert rig.permits.taken("default/news") == ["task-1"]
+    rig.permits.begin_reading()
+    rig.permits.end_reading([], lambda claiming: False)
+    assert rig.permits.taken("default/news") == []
 
 
 async def test_what_changes_while_the_attempts_are_read_is_newer(rig: Rig) -> None:
