@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import secrets
 from collections.abc import AsyncIterator
@@ -11,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
+from silkmill import __version__
 from silkmill.adapters.bucket import LocalBucket
 from silkmill.adapters.clock import SystemClock
 from silkmill.adapters.http.app import create_app
@@ -55,6 +59,8 @@ from silkmill.runtime import logging
 from silkmill.runtime.datadir import DataDirectory
 from silkmill.runtime.enginelog import EngineLog
 from silkmill.runtime.loop import every
+
+_log = structlog.get_logger(__name__)
 
 if TYPE_CHECKING:
     from silkmill.settings import Settings
@@ -185,6 +191,8 @@ class Engine:
             app = create_app(master.parts, token)
             url = await stack.enter_async_context(serving(app, settings.host, settings.port))
             stack.enter_context(directory.announced(url))
+            _log.info("the engine has started", url=url, version=__version__, pid=os.getpid())
+            stack.callback(_log.info, "the engine leaves")
             yield cls(master, agent, given, url=url, token=token, token_is_new=is_new)
 
     async def run(self) -> None:
@@ -217,11 +225,13 @@ class Engine:
 
     def drain(self) -> None:
         """Take no new work; `run` returns when what runs has ended."""
+        _log.info("draining", running=len(self._agent.held))
         self._agent.drain()
         self._master.parts.dispatcher.drain()  # its offers would only be refused, again and again
 
     def cut(self) -> None:
         """Leave now; runners and spiders live on, and the next engine adopts them."""
+        _log.info("leaving at once", running=len(self._agent.held))
         self._agent.cut()
 
     def running(self) -> list[str]:

@@ -60,15 +60,15 @@ class Settings(BaseSettings):
     """Tasks that run at the same time on this machine."""
     labels: dict[str, str] = Field(default_factory=dict)
     """What tasks may ask of this machine; as a variable it is JSON."""
-    drain_timeout: float = Field(600.0, ge=0.0)
+    drain_timeout: Age = 600.0
     """Seconds that a drain waits for running spiders before it stops them and gives their tasks back."""
-    spool: int = Field(1 << 30, ge=16 << 20)
+    spool: Annotated[Size, Field(ge=16 << 20)] = 1 << 30
     """Bytes of unshipped log and items of one attempt on disk; above it the spider is slowed."""
-    cache: int = Field(10 << 30, ge=1 << 20)
+    cache: Annotated[Size, Field(ge=1 << 20)] = 10 << 30
     """Bytes of spider files that are kept for later attempts; those not used for longest go first."""
-    environments: int = Field(20 << 30, ge=0)
+    environments: Size = 20 << 30
     """Bytes of environments (uv, npm) that are kept; those not used for longest go, never one in use."""
-    environments_age: float = Field(30 * 86400.0, ge=0.0)
+    environments_age: Age = 30 * 86400.0
     """Seconds that an environment is kept which no task uses."""
     containment: Literal["auto", "walk"] = "auto"
     """What holds a spider's processes: a cgroup where there is one (auto), or the process tree (walk)."""

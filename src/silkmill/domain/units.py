@@ -23,5 +23,5 @@ def size_bytes(text: str) -> int:
 def _quantity(text: str, units: dict[str, float] | dict[str, int]) -> float:
     found = _QUANTITY.match(text.strip())
     if found is None or found[2] not in units:
-        raise ValueError(f"not a number with one of the units {', '.join(units)}")
+        raise ValueError(f"{text!r} is not a number with one of the units {', '.join(units)}")
     return float(found[1]) * units[found[2]]

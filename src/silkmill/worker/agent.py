@@ -108,6 +108,8 @@ class Agent:
 
     def _resume(self, found: list[Found], registered: Registered) -> None:
         kept = {each.ref: each.positions for each in registered.kept}
+        if found:
+            _log.info("attempts of an earlier agent go on", found=len(found), wanted=len(kept))
         for each in found:
             held = each.owner.held
             if held.ref in kept:

@@ -28,6 +28,26 @@ def test_the_nearest_source_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert load_settings(tmp_path, max_runners=4).drain_timeout == 5.5
 
 
+def test_times_and_sizes_have_units_wherever_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "silkmill.toml").write_text(
+        'drain_timeout = "10m"\nspool = "512MiB"\ncache = "2GiB"\nenvironments_age = "7d"\n'
+    )
+    monkeypatch.setenv("SILKMILL_ENVIRONMENTS", "1GiB")
+    settings = load_settings(tmp_path)
+    assert (settings.drain_timeout, settings.environments_age) == (600, 7 * 86400)
+    assert (settings.spool, settings.cache, settings.environments) == (512 << 20, 2 << 30, 1 << 30)
+
+
+@pytest.mark.parametrize("text", ["10 apples", "MiB", "1MiB"])
+def test_a_size_that_is_none_or_too_small_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "silkmill.toml").write_text(f'spool = "{text}"\n')
+    with pytest.raises(BadInput, match="spool") as refused:
+        load_settings(tmp_path)
+    assert text in str(refused.value) or "greater" in str(refused.value)
+
+
 def test_other_variables_of_ours_are_no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SILKMILL_TOKEN", "secret")
     monkeypatch.setenv("SILKMILL_DATA", "/elsewhere")
