@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -134,36 +136,39 @@ for n in range(60):
 
 
 class _Tree:
-    """Finds its processes in so many seconds of a clock of its own."""
+    """This process, and what it costs to find that."""
 
-    def __init__(self, clock: list[float], seconds: float) -> None:
-        self._clock, self._seconds = clock, seconds
+    def __init__(self, cost: Callable[[], object]) -> None:
+        self._cost = cost
 
     def members(self) -> set[int]:
-        self._clock[0] += self._seconds
+        self._cost()
         return {os.getpid()}
 
 
-def test_looks_that_take_long_are_rare(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [100.0]
+def pause_after_a_look(cost: Callable[[], object]) -> float:
+    """Seconds to the next one."""
+    tree = TreeUsage(_Tree(cost))  # type: ignore[arg-type]
+    tree.begin(100.0)
+    assert not tree.look_if_due(100.4)
+    assert tree.look_if_due(100.5)
+    assert tree.latest is not None and tree.latest["processes"] == 1
+    return tree.due_at - 100.5
 
-    def now() -> float:
-        return clock[0]
 
-    monkeypatch.setattr("silkmill.runner.usage.clock_now", now)
-    for seconds, pause in ((0.001, 1.0), (0.1, 5.0)):
-        tree = TreeUsage(_Tree(clock, seconds))  # type: ignore[arg-type]
-        begun = now()
-        tree.begin(begun)
-        assert not tree.look_if_due(begun + 0.4)
-        clock[0] = begun + 0.5
-        assert tree.look_if_due(now())
-        assert tree.due_at == pytest.approx(begun + 0.5 + pause)
-        assert tree.latest is not None and tree.latest["processes"] == 1
+@pytest.mark.parametrize(("seconds", "pause"), [(0.001, 1.0), (0.1, 5.0), (60.0, 10.0)])
+def test_looks_that_take_long_are_rare(monkeypatch: pytest.MonkeyPatch, seconds: float, pause: float) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("silkmill.runner.usage.thread_time", lambda: clock[0])
+    assert pause_after_a_look(lambda: clock.append(clock.pop() + seconds)) == pytest.approx(pause)
+
+
+def test_a_look_that_was_interrupted_is_followed_by_the_next_in_time() -> None:
+    assert pause_after_a_look(lambda: time.sleep(0.2)) == pytest.approx(1.0)
 
 
 def test_a_process_that_is_gone_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    tree = TreeUsage(_Tree([0.0], 0.0))  # type: ignore[arg-type]
+    tree = TreeUsage(_Tree(lambda: None))  # type: ignore[arg-type]
     monkeypatch.setattr(_Tree, "members", lambda self: {2**22 + 1})
     tree.begin(0.0)
     assert tree.look_if_due(10.0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from time import thread_time
+
 from silkmill.runner.clock import NEVER
-from silkmill.runner.clock import now as clock_now
 from silkmill.runner.processes import usage_of
 
 TYPE_CHECKING = False  # the typing module would cost every runner half a megabyte
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 _FIRST_SECONDS = 0.5  # a task that is over by then pays nothing
 _PERIOD_SECONDS = 1.0
-_SHARE = 50  # a look may take a fiftieth of the time: where /proc is long, looks are rare
+_SHARE = 50  # a look may take a fiftieth of a processor: where /proc is long, looks are rare
+_LONGEST_PAUSE_SECONDS = 10.0  # as far apart as the points of a series
 _BLOCK_BYTES = 512  # of getrusage(2)
 
 
@@ -49,9 +51,10 @@ class TreeUsage:
         """Whether `latest` is new."""
         if now < self.due_at:
             return False
+        began = thread_time()  # of the processor: that we were put aside makes no look dear
         self.latest = self._look()
-        took = clock_now() - now
-        self.due_at = now + max(_PERIOD_SECONDS, _SHARE * took)
+        dear = _SHARE * (thread_time() - began)
+        self.due_at = now + min(max(_PERIOD_SECONDS, dear), _LONGEST_PAUSE_SECONDS)
         return True
 
     def describe(self, outcome: Outcome) -> None:
