@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -209,6 +210,22 @@ class Agent:
 
     def held(self, ref: AttemptRef, phase: Phase = Phase.EXECUTING) -> Held:
         return Held(ref, phase, 4711, self.rig.clock.now())
+
+
+class LateRead:
+    """The next read of a task is made at once and answered late."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._read = store, store.task
+        self.made, self.answered = asyncio.Event(), asyncio.Event()
+        store.task = self._late  # type: ignore[method-assign]
+
+    async def _late(self, task_id: str) -> Task | None:
+        self._store.task = self._read  # type: ignore[method-assign]
+        task = await self._read(task_id)
+        self.made.set()
+        await self.answered.wait()
+        return task
 
 
 async def repeated(call: Callable[[], Awaitable[Answer]]) -> Answer:

@@ -34,16 +34,14 @@ class Tasks:
         self._store = store
         self._feed = feed
         self._open: dict[str, Task] = {}
+        self._reads: dict[str, object] = {}
         self._in_doubt = False
         # Random bits for every change would cost a system call each; a counter behind some is as unique.
         self._change_ids = map(f"{secrets.token_hex(8)}-{{:x}}".format, count())
 
     async def get(self, task_id: str) -> Task:
         """As stored. Raises NotFound."""
-        task = await self._store.task(task_id)
-        if task is None:
-            raise NotFound("task", task_id, remedy="`silkmill ps` lists the tasks")
-        return task
+        return _found(task_id, await self._store.task(task_id))
 
     async def find(self, text: str) -> Task:
         """By full id, by its last characters (6 or more), or `last`. Raises NotFound, Ambiguous, BadInput."""
@@ -65,7 +63,7 @@ class Tasks:
         Raises what `decide` raises, NotFound, and Unavailable (then the change may have been made)."""
         kept = self._open.get(task_id)
         while True:
-            task = kept or await self.get(task_id)
+            task = kept or _found(task_id, await self._read(task_id))
             try:
                 changed = decide(task)
             except SilkmillError:
@@ -76,7 +74,6 @@ class Tasks:
                     with suppress(Conflict):
                         return await self._commit(self._store.swap, task, changed)
                 elif kept is None:
-                    self._keep(task)
                     return task
             self._open.pop(task_id, None)
             kept = None
@@ -114,12 +111,12 @@ class Tasks:
         kept = self._open.get(ref.task_id)
         if kept and kept.attempt and kept.attempt.number == ref.number:
             return kept
-        return self._keep(await self._store.task(ref.task_id))
+        return await self._read(ref.task_id)
 
     async def reread(self, task_id: str) -> Task | None:
         """As stored, whatever this process remembers."""
         self._open.pop(task_id, None)
-        return self._keep(await self._store.task(task_id))
+        return await self._read(task_id)
 
     def moved(
         self, ref: AttemptRef, *, log_offset: int = 0, items_offset: int = 0, items_count: int = 0
@@ -165,11 +162,28 @@ class Tasks:
             self._in_doubt = True
             raise
 
+    async def _read(self, task_id: str) -> Task | None:
+        """As stored, and kept if it is open.
+
+        Read again if this process has closed its attempt meanwhile: what was read before that would be kept
+        for ever. Whoever reads the same task at the same time has the same mark."""
+        while True:
+            mark = self._reads.setdefault(task_id, object())
+            try:
+                task = await self._store.task(task_id)
+            finally:
+                is_latest = self._reads.get(task_id) is mark
+                if is_latest:
+                    del self._reads[task_id]
+            if is_latest:
+                return self._keep(task)
+
     def _keep(self, task: Task | None) -> Task | None:
         if task is None:
             return None
         if task.attempt is None:
             self._open.pop(task.id, None)
+            self._reads.pop(task.id, None)
             return task
         kept = self._open.get(task.id)
         if kept is None or kept.last_number != task.last_number:
@@ -180,11 +194,15 @@ class Tasks:
         return self._open[task.id]
 
     def _only(self, text: str, found: list[Task]) -> Task:
-        if not found:
-            raise NotFound("task", text, remedy="`silkmill ps` lists the tasks")
         if len(found) > 1:
             raise Ambiguous(text, tuple(task.id for task in found))
-        return found[0]
+        return _found(text, found[0] if found else None)
+
+
+def _found(text: str, task: Task | None) -> Task:
+    if task is None:
+        raise NotFound("task", text, remedy="`silkmill ps` lists the tasks")
+    return task
 
 
 def _at_furthest(task: Task, other: Positions) -> Task:

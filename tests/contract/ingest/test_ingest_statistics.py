@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -11,11 +12,11 @@ from silkmill.domain.errors import Unavailable
 from silkmill.domain.series import Series
 from silkmill.domain.states import State
 from silkmill.domain.statistics import Live, Statistics
-from silkmill.master.feed import StatisticsChanged
+from silkmill.master.feed import Resync, StatisticsChanged, TaskChanged
 from silkmill.master.statistics import SAVE_SECONDS, delete_series
 from silkmill.ports.link import Report
 from silkmill.runtime import faults
-from support.master_rig import START, Agent, Rig
+from support.master_rig import START, Agent, LateRead, Rig
 
 NOW = Statistics(0.5, 1, 9, 4096, 0.25, 2, 10, 20)
 
@@ -73,6 +74,22 @@ async def test_a_stale_attempt_is_dropped_and_its_neighbour_is_not(rig: Rig, age
     assert isinstance(hint, StatisticsChanged)
     assert hint.live.statistics == await latest(rig, present) == Statistics(errors=12)
     assert (await rig.statistics.series(stale)).points[0].errors == 1
+
+
+async def test_a_report_that_meets_the_end_is_dropped(rig: Rig, agent: Agent) -> None:
+    ref = await agent.running()
+    again = rig.restarted()
+    late = LateRead(rig.store)
+    with again.feed.subscribe() as hints:
+        reporting = asyncio.ensure_future(again.link.statistics(agent.session, [Report(ref, NOW)]))
+        await late.made.wait()
+        await again.link.finish(agent.session, ref, agent.facts())
+        late.answered.set()
+        await reporting
+        again.feed.publish(Resync())
+        assert [type(await anext(hints)) for _ in range(2)] == [TaskChanged, Resync]
+    await again.statistics.leave()
+    assert await stored(rig, ref) is None
 
 
 async def test_another_session_is_dropped(rig: Rig, agent: Agent) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from silkmill.domain.errors import StaleAttempt
@@ -9,7 +11,7 @@ from silkmill.domain.states import State
 from silkmill.domain.task import Task
 from silkmill.master.logs import LogReader, LogUpkeep
 from silkmill.protocol.logframe import STDOUT
-from support.master_rig import Agent, Rig
+from support.master_rig import Agent, LateRead, Rig
 
 FRAME = b"2026-03-01T12:00:00.000000000Z stdout F a line of a log\n"
 
@@ -48,3 +50,44 @@ async def test_a_log_that_another_master_closed_is_merged_whole(rig: Rig, agent:
     assert await rig.store.log_tail(ref) == []
     raw = [piece async for piece in LogReader(rig.store, rig.bucket).raw(task, 1, STDOUT)]
     assert b"".join(raw) == b"a line of a log\n" * 6000
+
+
+async def test_an_attempt_that_was_closed_while_it_was_read_is_not_kept(rig: Rig, agent: Agent) -> None:
+    ref = await agent.running()
+    again = rig.restarted()
+    late = LateRead(rig.store)
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(again.tasks.opened(ref))
+        await late.made.wait()
+        second = group.create_task(again.tasks.reread(ref.task_id))
+        await again.link.finish(agent.session, ref, agent.facts())
+        late.answered.set()
+    finished = await rig.task(ref.task_id)
+    assert first.result() == second.result() == await again.tasks.opened(ref) == finished
+    assert finished.state is State.FINISHED
+
+
+async def test_an_attempt_that_was_replaced_while_it_was_read_is_not_kept(rig: Rig, agent: Agent) -> None:
+    ref = await agent.running()
+    late = LateRead(rig.store)
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(rig.tasks.reread(ref.task_id))
+        await late.made.wait()
+        await rig.link.give_back(agent.session, ref, "for a test")
+        present = await agent.started()
+        late.answered.set()
+    assert reading.result() == await rig.tasks.opened(present) == await rig.task(ref.task_id)
+    assert present.number == 2
+
+
+async def test_a_read_that_fails_leaves_nothing(rig: Rig, agent: Agent) -> None:
+    ref = await agent.running()
+    again = rig.restarted()
+    late = LateRead(rig.store)
+    reading = asyncio.ensure_future(again.tasks.opened(ref))
+    await late.made.wait()
+    reading.cancel()
+    await asyncio.wait([reading])
+    assert not again.tasks._reads
+    assert await again.tasks.opened(ref) == await rig.task(ref.task_id)
+    assert not again.tasks._reads
