@@ -85,16 +85,20 @@ class LiveStatistics:
         """Write what has ended, and of what runs the series that are due. Raises Unavailable."""
         boottime = self._clock.boottime()
         await self._save_ended()
-        for kept in list(self._open.values()):
-            if boottime - kept.saved_at >= SAVE_SECONDS and not kept.is_saved:
+        for kept in self._unsaved():
+            if boottime - kept.saved_at >= SAVE_SECONDS:
                 kept.saved_at = boottime
                 await self._save(kept)
 
     async def leave(self) -> None:
         """Write what a process that ends would take along. Raises Unavailable."""
         await self._save_ended()
-        for kept in list(self._open.values()):
+        for kept in self._unsaved():
             await self._save(kept)
+
+    def _unsaved(self) -> list[_Kept]:
+        """What is written already may have been deleted since."""
+        return [kept for kept in self._open.values() if not kept.is_saved]
 
     async def _save_ended(self) -> None:
         for ref, kept in list(self._ended.items()):

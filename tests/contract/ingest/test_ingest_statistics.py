@@ -208,6 +208,18 @@ async def test_it_is_deleted_with_its_attempt(rig: Rig, agent: Agent) -> None:
     assert await stored(rig, ref) is None
 
 
+async def test_one_that_was_deleted_is_not_written_again(rig: Rig, agent: Agent) -> None:
+    ref = await agent.running()
+    await report(agent, ref)
+    await rig.statistics.leave()
+    await rig.restarted().link.finish(agent.session, ref, agent.facts())  # this master hears nothing of it
+    await delete_series(rig.store, ref)
+    rig.clock.pass_time(SAVE_SECONDS)
+    await rig.statistics.tick()
+    await rig.statistics.leave()
+    assert await stored(rig, ref) is None
+
+
 async def test_the_pace_is_that_of_the_last_minute(rig: Rig, agent: Agent) -> None:
     ref = await agent.running()
     offset = 0
