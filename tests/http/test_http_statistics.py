@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import httpx
 import pytest
 from tests.http.problems import assert_problem
@@ -44,6 +46,17 @@ async def test_a_running_task_shows_what_it_told_last(agent: Agent, client: Asyn
     (listed,) = (await client.tasks())["tasks"]
     assert (listed["progress"], listed["stats"]) == (0.5, stats)
     assert "status" not in listed
+
+
+async def test_what_is_not_known_is_null(agent: Agent, client: AsyncClient) -> None:
+    ref = await reported(agent)
+    hidden = replace(NOW, read_bytes=None, written_bytes=None)
+    agent.rig.clock.pass_time(30)
+    await agent.rig.link.statistics(agent.session, [Report(ref, hidden)])
+    stats = (await client.task(ref.task_id))["stats"]
+    assert (stats["cpu_seconds"], stats["read_bytes"], stats["written_bytes"]) == (0.25, None, None)
+    points = (await client.stats(ref.task_id))["points"]
+    assert [(point["read_bytes"], point["written_bytes"]) for point in points] == [(10, 20), (None, None)]
 
 
 async def test_the_pace_is_of_the_last_minute_then_of_the_whole_run(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from resource import struct_rusage
 from typing import Any
 
 import pytest
 from runner_driver import Attempt, RunnerDriver, wait_until
 
+from silkmill.runner.clock import NEVER
+from silkmill.runner.outcome import blank_outcome
 from silkmill.runner.usage import TreeUsage
 
 MIB = 1 << 20
@@ -133,6 +137,60 @@ for n in range(60):
     first = wait_until(lambda: given() != (0, 0) and given(), "a count")
     wait_until(lambda: given() > first, "a greater one")
     assert end(runner, attempt)["items_count"] >= given()[0] > 0
+
+
+HIDDEN = """
+import ctypes, sys
+ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
+print("hidden", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def hidden() -> Iterator[subprocess.Popen[bytes]]:
+    """A process whose I/O may not be seen, as if another user had it."""
+    command = [sys.executable, "-c", HIDDEN]
+    user = os.geteuid()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"hidden\n"
+        if user == 0:  # may see all
+            os.seteuid(65534)
+        yield process
+        os.seteuid(user)
+        process.kill()
+
+
+def rusage(read_blocks: int) -> struct_rusage:
+    return struct_rusage((0.0, 0.0, *[0] * 7, read_blocks, *[0] * 6))
+
+
+def look_at(
+    monkeypatch: pytest.MonkeyPatch, tree: TreeUsage, *pids: int
+) -> tuple[int, int | None, int | None]:
+    """Processes, bytes from storage, bytes to it."""
+    monkeypatch.setattr(_Tree, "members", lambda self: set(pids))
+    assert tree.look_if_due(NEVER)
+    assert tree.latest is not None
+    return tree.latest["processes"], tree.latest["read_bytes"], tree.latest["written_bytes"]
+
+
+def test_what_may_not_be_seen_is_not_known(
+    monkeypatch: pytest.MonkeyPatch, hidden: subprocess.Popen[bytes]
+) -> None:
+    tree = TreeUsage(_Tree(lambda: None))  # type: ignore[arg-type]
+    tree.begin(0.0)
+    tree.reaped(rusage(512))
+    assert look_at(monkeypatch, tree) == (0, 512 * 512, 0)
+    assert look_at(monkeypatch, tree, hidden.pid) == (1, None, None)
+    hidden.kill()
+    os.waitid(os.P_PID, hidden.pid, os.WEXITED | os.WNOWAIT)
+    assert look_at(monkeypatch, tree, hidden.pid) == (0, 512 * 512, 0), "it is dead, and will be reaped"
+    tree.reaped(rusage(8))
+    assert look_at(monkeypatch, tree) == (0, 520 * 512, 0)
+    outcome = blank_outcome()
+    tree.describe(outcome)
+    assert (outcome["read_bytes"], outcome["written_bytes"]) == (520 * 512, 0)
 
 
 class _Tree:

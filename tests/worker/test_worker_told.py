@@ -76,6 +76,12 @@ def test_an_older_runner_records_less(tmp_path: Path) -> None:
     assert said.status == '{"n":1}'
 
 
+def test_what_could_not_be_seen_is_not_known(tmp_path: Path) -> None:
+    said = told_of(tmp_path, errors=1, usage=USAGE | {"read_bytes": None, "written_bytes": None})
+    assert said.now == Statistics(errors=1, rss_bytes=10, cpu_seconds=0.5, processes=2)
+    assert said.peaks == Statistics(errors=1, rss_bytes=20, cpu_seconds=0.5, processes=5)
+
+
 @pytest.mark.parametrize("usage", [None, 7, [], {"rss_bytes": -1, "cpu_seconds": "1", "processes": True}])
 def test_a_usage_without_meaning_is_not_known(tmp_path: Path, usage: object) -> None:
     assert told_of(tmp_path, errors=2, usage=usage).now == Statistics(errors=2)

@@ -101,8 +101,8 @@ if TYPE_CHECKING:
         rss_bytes: int
         processes: int
         cpu_seconds: float
-        read_bytes: int  # from storage
-        written_bytes: int
+        read_bytes: int | None  # from storage; null where a living process may not be looked at
+        written_bytes: int | None
         max_rss_bytes: int  # the most that a look has found so far
         max_processes: int
 

@@ -46,15 +46,17 @@ def kill_process(pid: int, since: int) -> bool:
 
 
 class ProcessUsage:
-    """What one process uses, with the dead children it has waited for. `lives`: 0 for a zombie."""
+    """What one process uses, with the dead children it has waited for. `lives`: 0 for a zombie.
 
-    __slots__ = ("cpu_seconds", "lives", "read_bytes", "rss_bytes", "written_bytes")
+    `disk_bytes`: fetched from and sent to storage; None where we may not know."""
+
+    __slots__ = ("cpu_seconds", "disk_bytes", "lives", "rss_bytes")
 
     def __init__(self, pid: int, fields: list[bytes]) -> None:
         self.lives = int(fields[0] not in (b"Z", b"X"))
         self.cpu_seconds = sum(map(int, fields[11:15])) / _TICKS
         self.rss_bytes = int(fields[21]) * _PAGE_BYTES
-        self.read_bytes, self.written_bytes = _disk_bytes(pid)
+        self.disk_bytes = _disk_bytes(pid)
 
 
 def usage_of(pid: int) -> ProcessUsage | None:
@@ -63,10 +65,17 @@ def usage_of(pid: int) -> ProcessUsage | None:
     return None if fields is None else ProcessUsage(pid, fields)
 
 
-def _disk_bytes(pid: int) -> tuple[int, int]:
-    """Bytes fetched from and sent to storage (proc(5), io); zeros where a process may not be looked at."""
+def _disk_bytes(pid: int) -> tuple[int, int] | None:
+    """proc(5), io. None where a living process may not be looked at; zeros where it is dead by now."""
     counters = dict(line.split(b": ") for line in _read(f"/proc/{pid}/io").splitlines())
+    if not counters and _lives(pid):
+        return None
     return int(counters.get(b"read_bytes", 0)), int(counters.get(b"write_bytes", 0))
+
+
+def _lives(pid: int) -> bool:
+    status = _read_status(pid)
+    return status is not None and status[1] not in "ZX"
 
 
 def _all_pids() -> list[int]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from silkmill.protocol.attemptdir import Outcome, Usage
     from silkmill.runner.containment import ProcessTree
+    from silkmill.runner.processes import ProcessUsage
 
 _FIRST_SECONDS = 0.5  # a task that is over by then pays nothing
 _PERIOD_SECONDS = 1.0
@@ -34,6 +35,9 @@ class TreeUsage:
         self._dead_cpu_seconds = 0.0
         self._dead_read_bytes = 0
         self._dead_written_bytes = 0
+        self._cpu_seconds = 0.0  # the most that was known of all together, and so on
+        self._read_bytes = 0
+        self._written_bytes = 0
         self._max_rss_bytes = 0
 
     def begin(self, now: float) -> None:
@@ -62,7 +66,7 @@ class TreeUsage:
         latest = self.latest
         outcome["max_rss_bytes"] = max(self._max_rss_bytes, latest["max_rss_bytes"] if latest else 0)
         outcome["max_processes"] = latest["max_processes"] if latest else None
-        cpu, read, written = self._sums(0.0, 0, 0)
+        cpu, read, written = self._sums([])
         outcome["cpu_seconds"], outcome["read_bytes"], outcome["written_bytes"] = cpu, read, written
 
     def _look(self) -> Usage:
@@ -70,11 +74,7 @@ class TreeUsage:
         living = [used for pid in sorted(self._tree.members()) if (used := usage_of(pid))]
         rss = sum(used.rss_bytes for used in living)
         processes = sum(used.lives for used in living)
-        cpu, read, written = self._sums(
-            sum(used.cpu_seconds for used in living),
-            sum(used.read_bytes for used in living),
-            sum(used.written_bytes for used in living),
-        )
+        cpu, read, written = self._sums(living)
         return {
             "rss_bytes": rss,
             "processes": processes,
@@ -85,13 +85,15 @@ class TreeUsage:
             "max_processes": max(processes, self.latest["max_processes"] if self.latest else 0),
         }
 
-    def _sums(self, cpu_seconds: float, read_bytes: int, written_bytes: int) -> tuple[float, int, int]:
+    def _sums(self, living: list[ProcessUsage]) -> tuple[float, int | None, int | None]:
         """The living and the dead together. Never less than before: between death and reaping a process is
         neither, and one whose parent does not wait for it is never reaped."""
-        cpu = round(self._dead_cpu_seconds + cpu_seconds, 6)
-        read, written = self._dead_read_bytes + read_bytes, self._dead_written_bytes + written_bytes
-        if self.latest:
-            cpu = max(cpu, self.latest["cpu_seconds"])
-            read = max(read, self.latest["read_bytes"])
-            written = max(written, self.latest["written_bytes"])
-        return cpu, read, written
+        cpu = self._dead_cpu_seconds + sum(used.cpu_seconds for used in living)
+        self._cpu_seconds = max(self._cpu_seconds, round(cpu, 6))
+        disk = [used.disk_bytes for used in living if used.disk_bytes is not None]
+        if len(disk) < len(living):
+            return self._cpu_seconds, None, None
+        read = self._dead_read_bytes + sum(read for read, _ in disk)
+        written = self._dead_written_bytes + sum(written for _, written in disk)
+        self._read_bytes, self._written_bytes = max(self._read_bytes, read), max(self._written_bytes, written)
+        return self._cpu_seconds, self._read_bytes, self._written_bytes
