@@ -48,6 +48,18 @@ async def test_a_running_task_shows_what_it_told_last(agent: Agent, client: Asyn
     assert "status" not in listed
 
 
+async def test_a_status_is_given_as_it_was_sent(
+    agent: Agent, client: AsyncClient, http: httpx.AsyncClient
+) -> None:
+    status = '{ "n": 1.10, "big": 1e400, "text": "\\u00e9é", "many": ' + "7" * 6000 + " }"
+    ref = await reported(agent, status)
+    await agent.finish(ref, status=status)
+    await agent.rig.statistics.tick()
+    assert f'"status":{status},' in (await http.get(f"/api/v1/tasks/{ref.task_id}")).text
+    shown = (await client.task(ref.task_id))["status"]
+    assert shown == {"n": 1.1, "big": "1e400", "text": "éé", "many": "7" * 6000}
+
+
 async def test_what_is_not_known_is_null(agent: Agent, client: AsyncClient) -> None:
     ref = await reported(agent)
     hidden = replace(NOW, read_bytes=None, written_bytes=None)

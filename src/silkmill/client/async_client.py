@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from typing import Any, Self
 import httpx
 
 from silkmill.client import calls
+from silkmill.client.answer import read_object
 from silkmill.client.errors import ConnectionLost, NoServer, Problem
 from silkmill.client.server import Server, data_directory, find_server
 from silkmill.client.sse import EventReader, ServerEvent
@@ -155,8 +155,7 @@ class AsyncClient:
         return await self._object(calls.create_version(files, project))
 
     async def _object(self, call: calls.Call) -> dict[str, Any]:
-        value: dict[str, Any] = json.loads(await self._send(call))
-        return value
+        return read_object(await self._send(call))
 
     async def _send(self, call: calls.Call) -> bytes:
         async with self._answer(call) as response:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
 from silkmill.client import calls
+from silkmill.client.answer import read_object
 from silkmill.client.connection import Connection
 from silkmill.client.errors import NoServer
 from silkmill.client.server import Server, data_directory, find_server
@@ -165,8 +165,7 @@ class Client:
         return self._object(calls.create_version(files, project))
 
     def _object(self, call: calls.Call) -> dict[str, Any]:
-        value: dict[str, Any] = json.loads(self._connection.send(call))
-        return value
+        return read_object(self._connection.send(call))
 
     def _events(self, call: calls.Call) -> Iterator[ServerEvent]:
         reader = EventReader()

@@ -127,14 +127,8 @@ UNFINISHED = ".new"
 """What is being written has this at the end of its name, until it is renamed."""
 
 
-def _parse_integer(text: str) -> int | str:
-    """A spider may send an integer that is longer than Python reads (4,300 digits): it stays a string."""
-    return int(text) if len(text) < 4300 else text
-
-
-# Made once: json.dumps and json.loads make new ones for each call with options.
+# Made once: json.dumps makes a new one for each call with options.
 _encoder = json.JSONEncoder(separators=(",", ":"))
-_decoder = json.JSONDecoder(parse_int=_parse_integer)
 
 _NUMBER = (int, float)
 _LIMITS_SHAPE = {"runtime": _NUMBER, "stall": _NUMBER, "grace": _NUMBER, "items": int, "spool": int}
@@ -197,15 +191,19 @@ def overwrite(descriptor: int, content: bytes) -> None:
 
 def read_json(path: str) -> Any | None:
     """The value in the file at `path`, or None when there is no such file."""
+    data = _read(path)
+    return None if data is None else json.loads(data.decode())
+
+
+def _read(path: str) -> bytes | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
-        data = os.read(descriptor, os.fstat(descriptor).st_size)
+        return os.read(descriptor, os.fstat(descriptor).st_size)
     finally:
         os.close(descriptor)
-    return _decoder.decode(data.decode())
 
 
 def write_spec(directory: str, spec: Spec) -> None:
@@ -240,9 +238,9 @@ def read_outcome(directory: str) -> Outcome | None:
     return outcome
 
 
-def read_status(directory: str) -> Status | None:
-    status: Status | None = read_json(os.path.join(directory, STATUS_FILE))
-    return status
+def read_status(directory: str) -> bytes | None:
+    """The text of a `Status`, or None while nothing was told. Its numbers are those of the spider: any."""
+    return _read(os.path.join(directory, STATUS_FILE))
 
 
 class Segment:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from silkmill.client import AsyncClient, Client, ConnectionLost, Problem, Server, calls
+from silkmill.client.answer import read_object
 from silkmill.client.sse import EventReader, ServerEvent
 
 
@@ -42,6 +43,12 @@ def test_both_clients_have_the_same_calls() -> None:
 
     assert public(Client) - public(AsyncClient) == {"every_task"}
     assert public(AsyncClient) <= public(Client)
+
+
+def test_a_number_that_python_cannot_hold_stays_text() -> None:
+    digits = "7" * 6000
+    body = f'{{"n":{digits},"big":-1e400,"é":1.5,"i":12345678901234567890123}}'.encode()
+    assert read_object(body) == {"n": digits, "big": "-1e400", "é": 1.5, "i": 12345678901234567890123}
 
 
 STREAM = (
