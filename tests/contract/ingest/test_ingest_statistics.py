@@ -76,6 +76,55 @@ async def test_a_stale_attempt_is_dropped_and_its_neighbour_is_not(rig: Rig, age
     assert (await rig.statistics.series(stale)).points[0].errors == 1
 
 
+async def test_to_a_reader_who_is_behind_the_next_attempt_tells_nothing(rig: Rig, agent: Agent) -> None:
+    ref = await agent.running()
+    await report(agent, ref)
+    read = await rig.task(ref.task_id)
+    await rig.link.give_back(agent.session, ref, "for a test")
+    waiting = await rig.task(ref.task_id)
+    await report(agent, await agent.started())
+    assert [rig.statistics.of(task) for task in (read, waiting)] == [Live(), Live()]
+    assert await latest(rig, ref) == NOW
+
+
+async def test_the_series_of_an_attempt_is_its_own(rig: Rig, agent: Agent) -> None:
+    first = await agent.running()
+    await report(agent, first, Statistics(errors=1))
+    await rig.link.give_back(agent.session, first, "for a test")
+    await rig.statistics.tick()
+    second = await agent.started()
+    rig.clock.pass_time(10)
+    for _ in range(2):
+        await report(agent, second, Statistics(errors=2))
+        for ref in (first, second):
+            points = (await rig.statistics.series(ref)).points
+            assert [point.errors for point in points] == [ref.number]
+        await rig.statistics.leave()
+
+
+async def test_an_attempt_that_another_master_replaced_is_let_go(rig: Rig, agent: Agent) -> None:
+    first = await agent.running()
+    await report(agent, first, Statistics(errors=1), status="{}")
+    other = Agent(rig.restarted())
+    await other.register(other.held(first))
+    await other.rig.link.give_back(other.session, first, "for a test")
+    second = await other.started()
+    rig.clock.pass_time(10)
+    await rig.link.statistics(other.session, [Report(second, Statistics(errors=2))])
+    series = await rig.statistics.series(second)
+    assert ([point.errors for point in series.points], series.status) == ([2], None)
+
+
+async def test_what_was_told_stands_until_more_is_told(rig: Rig, agent: Agent) -> None:
+    ref = await agent.running()
+    await report(agent, ref, status='{"n":1}')
+    await report(agent, ref)
+    await rig.cancel.request(ref.task_id)
+    await rig.link.exit(agent.session, ref)
+    assert await latest(rig, ref) == NOW
+    assert (await rig.statistics.series(ref)).status == '{"n":1}'
+
+
 async def test_a_report_that_meets_the_end_is_dropped(rig: Rig, agent: Agent) -> None:
     ref = await agent.running()
     again = rig.restarted()
