@@ -38,6 +38,14 @@ def builders(data: Path) -> list[int]:
     return marked(f"SILKMILL_BUILD={data / 'envs'}")
 
 
+def supervisor_of(data: Path) -> int:
+    """The process of ours above the one build that is going on."""
+    [supervisor] = [
+        pid for pid in builders(data) if b".supervisor" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    return supervisor
+
+
 def failure(stored: Stored) -> str:
     assert stored.facts is not None and stored.facts.preparation_error is not None, stored.facts
     return stored.facts.preparation_error
@@ -179,6 +187,30 @@ async def test_a_cancel_stops_the_build_of_which_nobody_else_has_need(
     assert stdout_of(after).startswith(b"1.0 ")
 
 
+@pytest.mark.parametrize("order", ["cancel", "give back"])
+async def test_a_second_order_while_the_first_is_obeyed_changes_nothing(
+    data: Path, master: FakeMaster, index: Index, order: str
+) -> None:
+    async with WorkerDriver(master, data, drain_seconds=0.0) as worker:
+        index.hold_back()
+        stored = master.offer(["true"], files=requirements(master))
+        await wait_until(index.starts, "uv to be started")
+        supervisor, [held] = supervisor_of(data), worker.agent.held
+        os.kill(supervisor, signal.SIGSTOP)
+        master.cancel(stored)
+        await wait_until(lambda: held.undoing and held.undoing.expired(), "the first order to be obeyed")
+        if order == "cancel":
+            master.cancel(stored, force=True)
+            await wait_until(lambda: held._cancel_force or worker.task.done(), "the second order")
+        else:
+            worker.agent.drain()
+            await wait_until(lambda: held.giving_back or worker.task.done(), "the second order")
+        assert not worker.task.done()
+        os.kill(supervisor, signal.SIGCONT)
+        await ended(stored)
+        assert builders(data) == [] and environments(data) == []
+
+
 async def test_a_shared_build_goes_on_without_the_one_who_began_it(
     worker: WorkerDriver, master: FakeMaster, index: Index
 ) -> None:
@@ -259,9 +291,7 @@ async def test_a_build_whose_supervisor_was_killed_is_ended_by_the_agent(
     index.hold_back()
     stored = master.offer(["true"], files=requirements(master))
     await wait_until(index.starts, "uv to be started")
-    [supervisor] = [
-        pid for pid in builders(data) if b".supervisor" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
+    supervisor = supervisor_of(data)
     os.kill(supervisor, signal.SIGKILL)
     await wait_until(lambda: supervisor not in builders(data), "it to be dead")
     assert builders(data), "what it has started lives on"

@@ -143,6 +143,7 @@ class HeldAttempt:
 
     def _stop(self) -> None:
         if self.undoing is not None:
-            self.undoing.reschedule(asyncio.get_running_loop().time())
+            if not self.undoing.expired():  # else it is stopped already, by an order before this
+                self.undoing.reschedule(asyncio.get_running_loop().time())
         elif self._slot is not None and self._slot.current is not None:
             self.pass_on_stop(self._slot.current)
