@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from silkmill.domain.spider import Limits
 from silkmill.domain.states import Phase
 from silkmill.domain.version import FileEntry
 from silkmill.protocol.attemptdir import read_spec
+from silkmill.worker.removal import remove_tree
 
 WHO = "import os, sys, tinydep; print(tinydep.VERSION, sys.prefix, os.environ['VIRTUAL_ENV'])"
 
@@ -352,6 +354,46 @@ async def test_eviction_takes_the_oldest_and_never_one_in_use(
         await wait_until(lambda: not worker.agent.held, "the release")
         await worker.agent._place.environments.tick()
         assert environments(data) == []
+
+
+class Removals:
+    """Of environments; each waits until it may go on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun: list[Path] = []
+        self.may_go_on = threading.Event()
+        monkeypatch.setattr("silkmill.worker.environments.environments.remove_tree", self._remove)
+
+    def _remove(self, folder: Path) -> None:
+        self.begun.append(folder)
+        assert self.may_go_on.wait(20)
+        remove_tree(folder)
+
+
+async def test_what_two_displaced_ones_were_is_asked_for_while_they_go(
+    data: Path, master: FakeMaster, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("second", "third"):
+        make_wheel(index.wheels, name)
+    async with WorkerDriver(master, data, environments_bytes=1) as worker:
+        second = requirements(master, "second\n")
+        running = [master.offer(["sleep", "600"], files=files) for files in (requirements(master), second)]
+        await wait_until(lambda: all(stored.pid for stored in running), "both to run")
+        displaced = environments(data)
+        for stored in running:
+            master.cancel(stored, force=True)
+        await wait_until(lambda: not worker.agent.held, "their release")
+        removals = Removals(monkeypatch)
+        third = await ended(master.offer(["true"], files=requirements(master, "third\n")))
+        await wait_until(lambda: removals.begun, "a removal to begin")
+        assert not set(displaced) & set(environments(data)), "both are out of sight"
+        again = master.offer(["python", "-c", "import second"], files=second)
+        await wait_until(lambda: again.log or again.facts, "a new build")
+        removals.may_go_on.set()
+        await ended(again)
+        assert again.facts is not None and again.facts.exit_code == 0, again.facts
+        assert third.facts is not None and third.facts.exit_code == 0
+        await wait_until(lambda: not list((data / "envs").glob(".gone-*")), "all that goes to be gone")
 
 
 async def test_eviction_by_age(data: Path, master: FakeMaster, index: Index) -> None:

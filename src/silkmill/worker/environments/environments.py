@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ class Environments:
             try:
                 failure = await build.wait(waiter)
             finally:
-                if not build.is_wanted:
+                if not (build.is_wanted or build.ended.is_set()):
                     await build.stop()
             if failure is not None:
                 raise failure
@@ -110,7 +110,7 @@ class Environments:
         for key in self._room.idle():
             if self._used_at.get(key, oldest) < oldest:
                 self._room.forget(key)
-                await self._remove(key)
+                await self._remove([key])
         await self._make_room()
 
     def _begin(self, key: str, recipe: Recipe, work: Path) -> Build:
@@ -127,7 +127,7 @@ class Environments:
         finally:
             try:
                 if key not in self._used_at:
-                    await self._remove(key)
+                    await self._remove([key])
             finally:
                 del self._builds[key]
                 build.ended.set()
@@ -139,18 +139,24 @@ class Environments:
             self._room.use(key, build.size)
 
     async def _make_room(self) -> None:
-        for key in self._room.surplus():
-            await self._remove(key)
+        await self._remove(self._room.surplus())
 
-    async def _remove(self, key: str) -> None:
+    async def _remove(self, keys: Sequence[str]) -> None:
+        """They are out of sight before anybody else has a turn: nobody meets one that is to go."""
+        asides = [aside for key in keys if (aside := self._put_aside(key))]
+        if asides:
+            await asyncio.to_thread(_remove_each, asides)
+
+    def _put_aside(self, key: str) -> Path | None:
+        """Where it is now, not ready any more; None: it could not be moved."""
         self._used_at.pop(key, None)
         aside = self._folder / f"{_ASIDE}{os.getpid()}.{next(self._asides)}"
         try:
-            (self._folder / key).rename(aside)  # at once: nobody meets one that is half removed
+            (self._folder / key).rename(aside)
         except OSError as error:
             _log.warning("an environment cannot be removed", key=key, cause=str(error))
-        else:
-            await asyncio.to_thread(remove_tree, aside)
+            return None
+        return aside
 
     def _touch(self, key: str) -> None:
         """The time of the marker says, roughly, when it was used, so that the next agent knows it too."""
@@ -159,6 +165,11 @@ class Environments:
             self._used_at[key] = now
             with suppress(OSError):
                 os.utime(self._folder / key / READY)
+
+
+def _remove_each(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        remove_tree(folder)
 
 
 def _end_unfinished(folder: Path) -> None:
