@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.support.marked import marked
@@ -409,6 +410,45 @@ async def test_eviction_by_age(data: Path, master: FakeMaster, index: Index) -> 
         assert environments(data) == []
         await ended(master.offer(["true"], files=requirements(master)))
         assert len(index.starts("venv")) == 2
+
+
+async def test_one_that_was_used_lately_is_not_old(
+    data: Path, master: FakeMaster, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    clock = SimpleNamespace(time=lambda: now)
+    monkeypatch.setattr("silkmill.worker.environments.environments.time", clock)
+    async with WorkerDriver(master, data, environments_seconds=50.0) as worker:
+        for _ in range(2):
+            await ended(master.offer(["true"], files=requirements(master)))
+            await wait_until(lambda: not worker.agent.held, "the release")
+            now += 40.0
+        await worker.agent._place.environments.tick()
+        assert len(environments(data)) == 1
+        now += 40.0
+        await worker.agent._place.environments.tick()
+        assert environments(data) == []
+
+
+async def test_an_old_one_that_is_asked_for_while_another_goes_is_not_taken_from_its_spider(
+    data: Path, master: FakeMaster, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_wheel(index.wheels, "second")
+    async with WorkerDriver(master, data, environments_seconds=0.0) as worker:
+        second = requirements(master, "second\n")
+        for files in (requirements(master), second):
+            await ended(master.offer(["true"], files=files))
+            await wait_until(lambda: not worker.agent.held, "the release")
+        removals = Removals(monkeypatch)
+        ticking = asyncio.create_task(worker.agent._place.environments.tick())
+        await wait_until(lambda: removals.begun, "a removal to begin")
+        running = master.offer(["sleep", "600"], files=second)
+        await wait_until(lambda: running.log or running.pid, "it to be built anew")
+        removals.may_go_on.set()
+        await ticking
+        await wait_until(lambda: running.pid, "the spider to run")
+        [held] = worker.agent.held
+        assert [folder.name for folder in environments(data)] == held.environments
 
 
 async def test_an_attempt_with_a_head_that_was_prepared_is_started_by_the_next_agent(

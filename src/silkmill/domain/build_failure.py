@@ -25,7 +25,8 @@ class BuildFailure:
     reason: str
 
 
-# The first that fits decides. What uv and npm print, word for word.
+# The first that fits decides. What uv and npm themselves say, word for word; a package that is built says
+# what it likes.
 _SIGNS = (
     (Cause.DISK_FULL, r"No space left on device|Disk quota exceeded|code ENOSPC"),
     (
@@ -46,28 +47,41 @@ _SIGNS = (
         r"EBADPLATFORM|EBADENGINE|ENOENT|EUNSUPPORTEDPROTOCOL)\b",
     ),
 )
-_ERROR = re.compile(r"^(?:error:|npm error)\s*", re.IGNORECASE)
-_CONTINUED = re.compile(r"^\s*cause:\s*|^\s+")
+_NPM_CODE = re.compile(r"^npm (?:error|ERR!) (code \w+)$")
+_ERROR = re.compile(r"^(?:error:| {0,2}×|npm error|npm ERR!)\s*", re.IGNORECASE)
+_HINT = "hint:"
+_CONTINUED = re.compile(r"^\s*cause:\s*|^\s+(?:[├╰]─▶\s*)?")
 
 
 def failure_of(tool: str, exit_code: int, lines: list[str]) -> BuildFailure:
     """`lines`: the last ones that the tool has printed."""
-    output = "\n".join(lines)
-    cause = next((cause for cause, sign in _SIGNS if re.search(sign, output)), Cause.FAILED)
-    said = _said(lines)
+    errors = _errors(lines)
+    telling = _npm_code(lines) if tool.startswith("npm") else "\n".join([*errors, *_hints(lines)])
+    cause = next((cause for cause, sign in _SIGNS if re.search(sign, telling)), Cause.FAILED)
+    said = ": ".join(errors)[:_REASON_LENGTH]
     return BuildFailure(cause, f"{tool} failed{f': {said}' if said else f' with exit code {exit_code}'}")
 
 
-def _said(lines: list[str]) -> str:
-    """The errors on one line, without what only repeats that they are errors."""
+def _npm_code(lines: list[str]) -> str:
+    """Its first line of an error. What follows may be the output of a package's script."""
+    return next((found[1] for line in lines if (found := _NPM_CODE.match(line))), "")
+
+
+def _hints(lines: list[str]) -> list[str]:
+    return [line for line in lines if line.startswith(_HINT)]
+
+
+def _errors(lines: list[str]) -> list[str]:
+    """Without what only repeats that they are errors. The output of a package is indented, behind an empty
+    line."""
     errors: list[str] = []
     follows = False
     for line in lines:
         if found := _ERROR.match(line):
-            errors.append(line[found.end() :])
+            errors.append(line[found.end() :].strip())
             follows = True
         elif follows and (found := _CONTINUED.match(line)):
-            errors.append(line[found.end() :])
+            errors.append(line[found.end() :].strip())
         else:
             follows = False
-    return ": ".join(filter(None, map(str.strip, errors)))[:_REASON_LENGTH]
+    return list(filter(None, errors))

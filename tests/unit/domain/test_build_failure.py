@@ -13,6 +13,8 @@ CASES = [
     (Cause.BROKEN, "error: Failed to parse `uv.lock`\n  cause: TOML parse error at line 1, column 8"),
     (Cause.BROKEN, "error: The lockfile at `uv.lock` needs to be updated, but `--locked` was provided."),
     (Cause.BROKEN, "error: Distribution not found at: file:///x/local"),
+    (Cause.BROKEN, "  × No solution found when resolving dependencies:\n  ╰─▶ Because x was not found"),
+    (Cause.BROKEN, "npm ERR! code E404"),
     (Cause.BROKEN, "npm error code EJSONPARSE\nnpm error JSON.parse Invalid package.json"),
     (Cause.BROKEN, "npm error code E404\nnpm error 404 Not Found - GET http://x.test/dep"),
     (Cause.BROKEN, "npm error code EUSAGE\nnpm error\nnpm error Missing: dep@1.0.0 from lock file"),
@@ -39,9 +41,42 @@ CASES = [
 ]
 
 
+BACKEND = """error: Failed to build `x`
+  cause: The build backend returned an error
+  cause: Call to `backend.build_wheel` failed (exit status: 3)
+
+         [stdout]
+         operation timed out
+
+         [stderr]
+         error: No space left on device
+
+hint: Build failures usually indicate a problem with the package or the build environment"""
+SCRIPT = """npm error code 3
+npm error path /x/node_modules/dep
+npm error command failed
+npm error code ENOTFOUND
+npm error No space left on device
+npm error npm error code E404"""
+
+
+def tool_of(output: str) -> str:
+    return "npm ci" if output.startswith("npm") else "uv pip"
+
+
 @pytest.mark.parametrize(("cause", "output"), CASES)
 def test_the_cause(cause: Cause, output: str) -> None:
-    assert failure_of("uv pip", 1, output.splitlines()).cause is cause
+    assert failure_of(tool_of(output), 1, output.splitlines()).cause is cause
+
+
+@pytest.mark.parametrize("output", [BACKEND, SCRIPT, "operation timed out\nNo space left on device"])
+def test_what_a_package_prints_is_no_sign(output: str) -> None:
+    assert failure_of(tool_of(output), 1, output.splitlines()).cause is Cause.FAILED
+
+
+def test_a_sign_far_behind_counts() -> None:
+    output = ["error: " + "x" * 5000, "  cause: dns error"]
+    assert failure_of("uv pip", 1, output).cause is Cause.INDEX_AWAY
 
 
 def test_the_reason_is_the_error_on_one_line() -> None:

@@ -107,11 +107,10 @@ class Environments:
     async def tick(self) -> None:
         """Remove what nobody has used for long."""
         oldest = time.time() - self._kept_seconds
-        for key in self._room.idle():
-            if self._used_at.get(key, oldest) < oldest:
-                self._room.forget(key)
-                await self._remove([key])
-        await self._make_room()
+        expired = [key for key in self._room.idle() if self._used_at[key] < oldest]
+        for key in expired:
+            self._room.forget(key)
+        await self._remove(expired + self._room.surplus())
 
     def _begin(self, key: str, recipe: Recipe, work: Path) -> Build:
         group = f"{self._cgroup_base}/build.{key}" if self._cgroup_base else ""
@@ -159,12 +158,12 @@ class Environments:
         return aside
 
     def _touch(self, key: str) -> None:
-        """The time of the marker says, roughly, when it was used, so that the next agent knows it too."""
-        now = time.time()
-        if now - self._used_at[key] > _TOUCH_SECONDS:
-            self._used_at[key] = now
-            with suppress(OSError):
-                os.utime(self._folder / key / READY)
+        """The time of the marker says it too, roughly, for the next agent."""
+        now = self._used_at[key] = time.time()
+        marker = self._folder / key / READY
+        with suppress(OSError):
+            if now - os.stat(marker).st_mtime > _TOUCH_SECONDS:  # noqa: PTH116
+                os.utime(marker)
 
 
 def _remove_each(folders: Sequence[Path]) -> None:
