@@ -43,6 +43,7 @@ class Index:
         self.wheels.mkdir(parents=True)
         self.bin = folder / "bin"
         self._starts, self._closed = folder / "starts", folder / "closed"
+        self._speech = folder / "speech"
         self._cache = folder / "uv-cache"
         self._place_shim()
 
@@ -51,7 +52,8 @@ class Index:
         shim = self.bin / "uv"
         shim.write_text(
             f'#!/bin/sh\necho "$@" >> {self._starts}\n'
-            f'while [ -e {self._closed} ]; do sleep 0.02; done\nexec {uv.find_uv_bin()} "$@"\n'
+            f"while [ -e {self._closed} ]; do sleep 0.02; done\n"
+            f'if [ -e {self._speech} ]; then . {self._speech}; fi\nexec {uv.find_uv_bin()} "$@"\n'
         )
         shim.chmod(0o755)
 
@@ -73,6 +75,10 @@ class Index:
     def hold_back(self) -> None:
         """From now on a uv that is started waits."""
         self._closed.touch()
+
+    def speak(self, script: str) -> None:
+        """From now on a uv that is started runs this line of shell first."""
+        self._speech.write_text(f"{script}\n")
 
     def let_pass(self) -> None:
         self._closed.unlink()

@@ -22,6 +22,7 @@ from silkmill.domain.spider import Limits
 from silkmill.domain.states import Phase
 from silkmill.domain.version import FileEntry
 from silkmill.protocol.attemptdir import read_spec
+from silkmill.protocol.logframe import TEXT_LIMIT, parse_frames
 from silkmill.worker.removal import remove_tree
 
 WHO = "import os, sys, tinydep; print(tinydep.VERSION, sys.prefix, os.environ['VIRTUAL_ENV'])"
@@ -301,6 +302,18 @@ async def test_a_build_whose_supervisor_was_killed_is_ended_by_the_agent(
     master.cancel(stored)
     await ended(stored)
     assert builders(data) == [] and environments(data) == []
+
+
+async def test_a_tool_that_never_ends_its_line_is_shown_in_pieces(
+    worker: WorkerDriver, master: FakeMaster, index: Index
+) -> None:
+    index.speak("printf '%0200000d' 7; echo; echo after")
+    stored = await ended(master.offer(["true"], files=requirements(master)))
+    frames = [frame for frame in parse_frames(bytes(stored.log)) if frame.tag == b"system"]
+    text = b"".join(frame.original() for frame in frames)
+    assert b"\nuv venv: " + b"7".zfill(200_000) + b"\nuv venv: after\n" in text
+    assert max(len(frame.text) for frame in frames) <= TEXT_LIMIT
+    assert stored.facts is not None and stored.facts.log_lines == bytes(stored.log).count(b"\n")
 
 
 async def test_what_a_build_sees_of_our_variables(

@@ -68,6 +68,9 @@ class _Waiter:
     def say(self, line: str) -> None:
         self._held.head.say(line)
 
+    def pass_on(self, lines: bytes) -> None:
+        self._held.head.pass_on(lines)
+
     def doing(self, what: str, *, away: bool) -> None:
         """Time in which something outside is away does not count."""
         if away and self._limit_seconds:

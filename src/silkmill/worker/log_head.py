@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from silkmill.protocol.attemptdir import segment_path
-from silkmill.protocol.logframe import system_line
+from silkmill.protocol.logframe import SYSTEM, LogFramer
 
 LIMIT_BYTES = 4 << 20
 
@@ -29,17 +29,22 @@ class LogHead:
     def size(self) -> int:
         return len(self._bytes)
 
-    def say(self, text: str) -> None:
-        """Add a line; what the disk does not take now is written later."""
+    def say(self, line: str) -> None:
+        """Add a line."""
+        self.pass_on(line.encode("utf-8", "replace").replace(b"\n", b" ") + b"\n")
+
+    def pass_on(self, lines: bytes) -> None:
+        """Add lines, each with its newline; what the disk does not take now is written later."""
         if len(self._bytes) < LIMIT_BYTES:
-            self._add(text)
+            self._add(lines)
         elif not self._full:
             self._full = True
-            self._add("more of this is left out")
+            self._add(b"more of this is left out\n")
 
-    def _add(self, text: str) -> None:
-        self._bytes += system_line(text, time.time_ns())
-        self.lines += 1
+    def _add(self, lines: bytes) -> None:
+        framer, now = LogFramer(SYSTEM), time.time_ns()
+        self._bytes += b"".join(framer.feed(lines, now)) + framer.finish(now)
+        self.lines += framer.lines
         with suppress(OSError):
             self.write()
 

@@ -34,6 +34,9 @@ class Waiter(Protocol):
     def say(self, line: str) -> None:
         """For its log."""
 
+    def pass_on(self, lines: bytes) -> None:
+        """For its log, from a tool: each with its newline; without one, the last goes on in the next call."""
+
     def doing(self, what: str, *, away: bool) -> None:
         """What it waits for now; `away`: something outside, for which it is not to blame."""
 
@@ -123,15 +126,15 @@ class Build:
         return None
 
     async def _run(self, command: Command) -> BuildFailure | None:
-        last: deque[str] = deque(maxlen=_LAST_LINES)
+        output = _Output(command.name)
 
-        def hear(line: str) -> None:
-            last.append(line)
+        def hear(lines: list[bytes]) -> None:
+            shown = output.add(lines)
             for first in self._waiters[:1]:
-                first.say(f"{command.name}: {line}")
+                first.pass_on(shown)
 
         code = await run_command(command, self.folder, self._group, hear)
-        return failure_of(command.name, code, list(last)) if code else None
+        return failure_of(command.name, code, output.last) if code else None
 
     def _do(self, what: str, saying: list[Waiter], *, away: bool = False) -> None:
         """All waiters hear of it, some also for their logs."""
@@ -140,6 +143,28 @@ class Build:
             waiter.say(f"environment {self.folder.name}: {what}")
         for waiter in self._waiters:
             waiter.doing(what, away=away)
+
+
+class _Output:
+    """What a tool prints, with its name before each line."""
+
+    def __init__(self, tool: str) -> None:
+        self._name = f"{tool}: ".encode()
+        self._last: deque[bytes] = deque(maxlen=_LAST_LINES)
+
+    @property
+    def last(self) -> list[str]:
+        """The last lines."""
+        return [line.decode("utf-8", "replace").rstrip("\n") for line in self._last]
+
+    def add(self, lines: list[bytes]) -> bytes:
+        """Returns what a log shows of them."""
+        shown = []
+        for line in lines:
+            begins = not self._last or self._last[-1].endswith(b"\n")
+            shown.append(self._name + line if begins else line)
+            self._last.append(line)
+        return b"".join(shown)
 
 
 async def _to_the_end(work: Callable[[], Result]) -> Result:

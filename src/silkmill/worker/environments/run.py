@@ -13,6 +13,7 @@ from pathlib import Path
 
 import structlog
 
+from silkmill.protocol.logframe import TEXT_LIMIT
 from silkmill.worker.environments.commands import Command
 from silkmill.worker.trees import BUILD_VARIABLE, end_builders, end_group
 
@@ -21,12 +22,14 @@ _SUPERVISOR = "silkmill.worker.environments.supervisor"
 _READ_BYTES = 64 * 1024
 _PATIENCE_SECONDS = 10.0
 
-Hear = Callable[[str], None]
+Hear = Callable[[list[bytes]], None]
 
 
 async def run_command(command: Command, folder: Path, group: str, hear: Hear) -> int:
-    """Its exit code, when every process of it is dead; `hear` gets each line it prints. Cancelled, it is
-    killed first. `group`: the cgroup to put it in, "" for none. Raises OSError."""
+    """Its exit code, when every process of it is dead. Cancelled, it is killed first.
+
+    `hear` gets the lines that it prints, as many as were read at once, each with its newline: without one, it
+    goes on in the next. `group`: the cgroup to put it in, "" for none. Raises OSError."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-P",
@@ -40,8 +43,8 @@ async def run_command(command: Command, folder: Path, group: str, hear: Hear) ->
     order = {"argv": command.argv, "env": command.env, "cwd": command.cwd, "group": _made(group)}
     try:
         process.stdin.write(json.dumps(order).encode() + b"\n")
-        async for line in _lines(process.stdout):
-            hear(line)
+        async for lines in _lines(process.stdout):
+            hear(lines)
         return await process.wait()
     finally:
         await _end(process, folder, group)
@@ -77,16 +80,21 @@ def _made(group: str) -> str:
     return group
 
 
-async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
-    """Of any length; what a carriage return has overwritten is left out."""
+async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[list[bytes]]:
+    """A line that is longer than a frame of the log comes in pieces, for it may never end."""
     rest = b""
     while data := await stream.read(_READ_BYTES):
         *whole, rest = (rest + data).split(b"\n")
-        for line in whole:
-            yield _shown(line)
+        lines = [_shown(line) + b"\n" for line in whole]
+        if len(rest) >= TEXT_LIMIT:
+            lines.append(_shown(rest))
+            rest = b""
+        if lines:
+            yield lines
     if rest:
-        yield _shown(rest)
+        yield [_shown(rest)]
 
 
-def _shown(line: bytes) -> str:
-    return line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")
+def _shown(line: bytes) -> bytes:
+    """Without what a carriage return has overwritten."""
+    return line.rstrip(b"\r").rpartition(b"\r")[2]
