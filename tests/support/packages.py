@@ -26,11 +26,18 @@ def make_wheel(folder: Path, name: str, version: str = "1.0") -> Path:
 
 
 def make_node_package(folder: Path, name: str) -> Path:
-    """A package whose main module is the text "<name> is here"; its command of the same name prints that."""
+    """A package whose main module is the text "<name> is here", which its script writes when it is installed;
+    its command of the same name prints that."""
     folder.mkdir(parents=True)
-    package = {"name": name, "version": "1.0.0", "main": "index.js", "bin": {name: "./bin.js"}}
+    package = {
+        "name": name,
+        "version": "1.0.0",
+        "main": "index.js",
+        "bin": {name: "./bin.js"},
+        "scripts": {"install": "mv made.js index.js"},
+    }
     (folder / "package.json").write_text(json.dumps(package))
-    (folder / "index.js").write_text(f'module.exports = "{name} is here"\n')
+    (folder / "made.js").write_text(f'module.exports = "{name} is here"\n')
     (folder / "bin.js").write_text(f'#!/usr/bin/env node\nconsole.log(require("{name}"))\n')
     return folder
 

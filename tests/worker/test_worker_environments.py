@@ -142,8 +142,9 @@ async def test_node_modules_are_found_and_stay_as_they_were_built(
     worker: WorkerDriver, master: FakeMaster, data: Path, tmp_path: Path
 ) -> None:
     package = make_node_package(tmp_path / "here", "here")
+    needs = {"dependencies": {"here": f"file:{package}"}, "scripts": {"postinstall": "node scripts/x.js"}}
     files = [
-        master.file("package.json", json.dumps({"dependencies": {"here": f"file:{package}"}}).encode()),
+        master.file("package.json", json.dumps(needs).encode()),
         master.file("main.mjs", b'import here from "here"; console.log(here)\n'),
     ]
     module = await ended(master.offer(["node", "main.mjs"], files=files), seconds=60)

@@ -118,3 +118,14 @@ def _has_dependencies(text: str) -> bool:
     return not isinstance(package, dict) or any(
         package.get(name) for name in ("dependencies", "optionalDependencies")
     )
+
+
+def without_scripts(package: bytes) -> bytes:
+    """A package.json that asks for the same. What cannot be read stays, so that its error is told."""
+    try:
+        content = json.loads(package)
+    except (ValueError, RecursionError):
+        return package
+    if not isinstance(content, dict) or "scripts" not in content:
+        return package
+    return json.dumps({name: value for name, value in content.items() if name != "scripts"}).encode()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 import pytest
 
-from silkmill.domain.environment import Kind, Recipe, recipes_of
+from silkmill.domain.environment import Kind, Recipe, recipes_of, without_scripts
 from silkmill.domain.version import FileEntry
 
 PROJECT = '[project]\nname = "x"\n'
@@ -87,3 +88,11 @@ def test_equal_content_is_one_environment() -> None:
         recipes({"requirements.txt": "-r b.txt", "b.txt": "x"})[0].key("python 3.11"),
     ]
     assert len({key, *different}) == 4
+
+
+def test_a_package_loses_its_own_scripts_and_nothing_else() -> None:
+    package = {"name": "x", "scripts": {"postinstall": "node x.js"}, "dependencies": {"ä": "1"}}
+    kept = {"name": "x", "dependencies": {"ä": "1"}}
+    assert json.loads(without_scripts(json.dumps(package).encode())) == kept
+    for same in (json.dumps(kept).encode(), b"{", b"[]", b"[" * 100_000, b"\xff"):
+        assert without_scripts(same) == same

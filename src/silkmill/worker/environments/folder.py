@@ -9,7 +9,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from silkmill.domain.environment import PYPROJECT, Kind, Recipe
+from silkmill.domain.environment import PACKAGE, PYPROJECT, Kind, Recipe, without_scripts
 from silkmill.runtime.datadir import write_private
 from silkmill.worker.environments.commands import MODULES, SOURCE, VENV
 
@@ -47,10 +47,15 @@ def lay_out(folder: Path, recipe: Recipe, contents: dict[str, bytes]) -> None:
     for entry in recipe.files:
         path = source / entry.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(contents[entry.path])
+        path.write_bytes(_laid_out(entry.path, contents[entry.path]))
     if recipe.kind is not Kind.NODE and b"[tool.uv" not in contents.get(PYPROJECT, b""):
         # Else uv looks for settings in the folders above, which are not the spider's.
         (source / _UV_SETTINGS).touch()
+
+
+def _laid_out(path: str, content: bytes) -> bytes:
+    """npm would run the scripts of the project, whose files are not there."""
+    return without_scripts(content) if path == PACKAGE else content
 
 
 def contents_of(recipe: Recipe, work: Path) -> dict[str, bytes]:
