@@ -271,12 +271,32 @@ async def test_an_index_that_is_away_is_waited_for(
         away = "the package index is away"
         await wait_until(lambda: sum(away in said for said, _ in stored.preparing) > 2, "some tries", 30)
         await wait_until(lambda: time.monotonic() > began + 5.0, "longer than the limit")
-        assert [is_away for _, is_away in stored.preparing[:3]] == [False, True, False]
+        assert [is_away for _, is_away in stored.preparing[:3]] == [False, True, True]
         make_wheel(index.wheels, "elsewhere")
         monkeypatch.setenv("UV_OFFLINE", "1")
         await ended(stored)
         assert stored.facts is not None and stored.facts.exit_code == 0
         assert any(away in line for line in system_lines(stored))
+
+
+async def test_neither_pause_nor_try_counts_while_an_index_is_away(
+    data: Path, master: FakeMaster, index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("silkmill.worker.environments.build._FIRST_PAUSE_SECONDS", 1.5)
+    monkeypatch.setattr("silkmill.worker.equipping._TELL_SECONDS", 0.1)
+    tried, back = tmp_path / "tried", tmp_path / "back"
+    index.speak(
+        f"[ -e {back} ] || {{ [ -e {tried} ] && sleep 1.5; touch {tried}; echo 'error: dns error'; exit 2; }}"
+    )
+    async with WorkerDriver(master, data):
+        stored = master.offer(["true"], files=requirements(master), limits=Limits(prepare_seconds=1.0))
+        await wait_until(lambda: len(index.starts()) == 3 or stored.facts, "a pause, a try, and a pause")
+        assert stored.facts is None, "each of which is longer than the limit"
+        hints = [what for what, away in stored.preparing if away]
+        assert len(hints) > 10 > len(set(hints)), "repeated while it lasts"
+        back.touch()
+        await ended(stored)
+        assert stored.facts is not None and stored.facts.exit_code == 0
 
 
 async def test_the_limit_bounds_a_build(

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from silkmill.domain.attempt import AttemptRef
 from silkmill.ports.clock import Clock
 
+AWAY_LASTS_SECONDS = 15.0
+"""While something is away, an agent tells it again and again within this time."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Told:
@@ -32,9 +35,9 @@ class Preparations:
         return told.doing if told else None
 
     def seconds_since_away(self, ref: AttemptRef) -> float:
-        """Seconds of BOOTTIME; infinite when nothing outside was away."""
+        """Seconds of BOOTTIME, 0 while it is away; infinite when nothing outside was."""
         told = self._told.get(ref)
-        return self._clock.boottime() - told.away_at if told else float("inf")
+        return max(0.0, self._clock.boottime() - told.away_at - AWAY_LASTS_SECONDS) if told else float("inf")
 
     def keep_only(self, refs: Iterable[AttemptRef]) -> None:
         """Forget attempts that are not open any more."""

@@ -11,9 +11,13 @@ from silkmill.domain.errors import StaleAttempt, StaleSession, Unavailable
 from silkmill.domain.version import FileEntry
 from silkmill.ports.link import WorkOrder
 from silkmill.protocol.attemptdir import WORK_DIRECTORY
+from silkmill.runtime.loop import every
+from silkmill.worker.allowance import Allowance
 from silkmill.worker.environments.folder import Environment
 from silkmill.worker.held import HeldAttempt
 from silkmill.worker.prepare.errors import PreparationFailed
+
+_TELL_SECONDS = 5.0
 
 
 async def equip(held: HeldAttempt, order: WorkOrder) -> tuple[Environment, ...]:
@@ -32,8 +36,8 @@ async def _one(held: HeldAttempt, recipe: Recipe, work: Path, limit_seconds: flo
     environment = environments.ready(key, recipe)
     if environment is not None:
         return environment
-    async with held.streams.shipping():
-        built = await _within(held, key, recipe, work, limit_seconds)
+    async with held.streams.shipping() as group:
+        built = await _within(held, key, recipe, work, limit_seconds, group)
         held.streams.stop()
     if isinstance(built, PreparationFailed):
         raise built
@@ -41,29 +45,30 @@ async def _one(held: HeldAttempt, recipe: Recipe, work: Path, limit_seconds: flo
 
 
 async def _within(
-    held: HeldAttempt, key: str, recipe: Recipe, work: Path, limit_seconds: float
+    held: HeldAttempt, key: str, recipe: Recipe, work: Path, limit_seconds: float, group: asyncio.TaskGroup
 ) -> Environment | PreparationFailed:
-    """The failure as a value: a task group that it left would wrap it."""
+    """The failure as a value: the task group would wrap it."""
     try:
-        async with asyncio.timeout(limit_seconds or None) as deadline, asyncio.TaskGroup() as hints:
-            waiter = _Waiter(held, limit_seconds, deadline, hints)
+        async with Allowance(limit_seconds) as allowance:
+            waiter = _Waiter(held, allowance)
+            telling = group.create_task(every(_TELL_SECONDS, waiter.tick, wake=waiter.has_changed))
             try:
                 return await held.place.environments.built(key, recipe, work, waiter)
-            except PreparationFailed as failure:
-                return failure
-            except OSError as error:
-                return PreparationFailed(f"environment {key}: {error}")
-    except TimeoutError:
-        return PreparationFailed(f"preparation took longer than limits.prepare ({limit_seconds:g} s)")
+            finally:
+                telling.cancel()
+    except PreparationFailed as failure:
+        return failure
+    except OSError as error:
+        return PreparationFailed(f"environment {key}: {error}")
 
 
 class _Waiter:
     """Implements environments.build.Waiter for a held attempt."""
 
-    def __init__(
-        self, held: HeldAttempt, limit_seconds: float, deadline: asyncio.Timeout, hints: asyncio.TaskGroup
-    ) -> None:
-        self._held, self._limit_seconds, self._deadline, self._hints = held, limit_seconds, deadline, hints
+    def __init__(self, held: HeldAttempt, allowance: Allowance) -> None:
+        self._held, self._allowance = held, allowance
+        self._doing: tuple[str, bool] | None = None
+        self.has_changed = asyncio.Event()
 
     def say(self, line: str) -> None:
         self._held.head.say(line)
@@ -72,10 +77,15 @@ class _Waiter:
         self._held.head.pass_on(lines)
 
     def doing(self, what: str, *, away: bool) -> None:
-        """Time in which something outside is away does not count."""
-        if away and self._limit_seconds:
-            self._deadline.reschedule(asyncio.get_running_loop().time() + self._limit_seconds)
-        self._hints.create_task(_hint(self._held, what, away=away))
+        self._allowance.count(away=away)
+        self._doing = what, away
+        self.has_changed.set()
+
+    async def tick(self) -> None:
+        """Tell the master, for which `away` lasts only for a while."""
+        if self._doing is not None:
+            doing, away = self._doing
+            await _hint(self._held, doing, away=away)
 
 
 async def _hint(held: HeldAttempt, doing: str, *, away: bool) -> None:

@@ -138,15 +138,30 @@ class TestPreparing:
     ) -> None:
         await watch(rig, 19)
         await rig.link.preparing(agent.session, ref, "the index is away", away=True)
-        await watch(rig, 15)
+        for _ in range(6):
+            await watch(rig, 5)
+            await rig.link.preparing(agent.session, ref, "the index is away", away=True)
         await rig.link.preparing(agent.session, ref, "is built", away=False)
         assert rig.preparations.doing(ref) == "is built"
-        await watch(rig, 4)
+        await watch(rig, 34)
         assert (await rig.task(ref.task_id)).row[1] is Phase.PREPARING
         await watch(rig, 2)
         assert (await rig.task(ref.task_id)).state is State.CREATED
         await watch(rig, 1)
         assert rig.preparations.doing(ref) is None, "what is over is forgotten"
+
+    async def test_a_limit_shorter_than_what_lies_between_two_hints_is_none_while_an_index_is_away(
+        self, rig: Rig, agent: Agent
+    ) -> None:
+        await rig.deploy_spider('name = "news"\ncommand = "x"\n[limits]\nprepare = "2s"\n')
+        await rig.submit()
+        ref = (await agent.accepted()).ref
+        for _ in range(3):
+            await rig.link.preparing(agent.session, ref, "the index is away", away=True)
+            await watch(rig, 5)
+        assert (await rig.task(ref.task_id)).row[1] is Phase.PREPARING
+        await watch(rig, 13)
+        assert (await rig.task(ref.task_id)).state is State.CREATED
 
     async def test_no_limit_is_no_deadline(self, rig: Rig, agent: Agent) -> None:
         await rig.deploy_spider('name = "news"\ncommand = "x"\n[limits]\nprepare = "0s"\n')

@@ -96,11 +96,13 @@ class Build:
             self.failure = PreparationFailed(f"agent error: {type(defect).__name__}: {defect}")
 
     async def _make(self) -> PreparationFailed | None:
-        """Repeated until neither the index nor the disk is to blame."""
+        """Repeated until neither the index nor the disk is to blame. Until then a try is a look whether they
+        are back, whose time counts no more than that of the pauses."""
         backoff = Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         source = self._recipe.kind.source
+        away = False
         while True:
-            self._do(f"is built from {source}", self._waiters[:1])
+            self._do(f"is built from {source}", self._waiters[:1], away=away)
             failure = await self._try()
             if failure is None:
                 self._do("is ready", self._waiters)
@@ -108,7 +110,8 @@ class Build:
             if failure.cause not in _AWAY:
                 permanent = failure.cause is Cause.BROKEN
                 return PreparationFailed(f"{source}: {failure.reason}", permanent=permanent)
-            self._do(f"waits, {_AWAY[failure.cause]}: {failure.reason}", self._waiters, away=True)
+            away = True
+            self._do(f"waits, {_AWAY[failure.cause]}: {failure.reason}", self._waiters, away=away)
             await backoff.wait()
 
     async def _try(self) -> BuildFailure | None:
