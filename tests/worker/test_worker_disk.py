@@ -13,6 +13,7 @@ import pytest
 from worker_driver import WorkerDriver, ended, stdout_of, wait_until
 from worker_master import FakeMaster
 
+from silkmill.domain.spider import Limits
 from silkmill.protocol.attemptdir import list_segments
 from silkmill.protocol.logframe import parse_frames
 from silkmill.worker.log_head import LIMIT_BYTES, LogHead
@@ -36,10 +37,12 @@ async def test_a_preparation_waits_for_room(small_disk: Path, master: FakeMaster
         with open(ballast, "wb", buffering=0) as file:
             while file.write(b"x" * 4096) == 4096 and _free(small_disk) > 0:
                 pass
-        stored = master.offer(["true"], files=[master.file("a.bin", os.urandom(200_000))])
+        files, limits = [master.file("a.bin", os.urandom(200_000))], Limits(prepare_seconds=0.8)
+        stored = master.offer(["true"], files=files, limits=limits)
         await wait_until(lambda: master.called("blob"), "the preparation to begin")
         await asyncio.sleep(1.5)
         assert not stored.ended.is_set() and len(worker.agent.held) == 1
+        assert stored.preparing[0][0].startswith("waits, the disk is full") and stored.preparing[0][1]
         ballast.unlink()
         await ended(stored)
         assert stored.facts is not None and stored.facts.exit_code == 0

@@ -9,6 +9,7 @@ import re
 import signal
 import threading
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -308,6 +309,31 @@ async def test_the_limit_bounds_a_build(
     assert "longer than limits.prepare (0.3 s)" in failure(stored)
     assert stored.facts is not None and not stored.facts.preparation_permanent
     assert builders(data) == [] and environments(data) == []
+
+
+async def test_the_limit_is_one_for_all_that_is_prepared(
+    data: Path, master: FakeMaster, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(sha256: str, start: int = 0) -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    monkeypatch.setattr(master, "blob", never)
+    async with WorkerDriver(master, data):
+        stored = master.offer(["true"], files=requirements(master), limits=Limits(prepare_seconds=0.3))
+        await ended(stored, seconds=10)
+        assert system_lines(stored) == [f"not started: {failure(stored)}"]
+        assert "longer than limits.prepare (0.3 s)" in failure(stored)
+    assert index.starts() == []
+
+
+async def test_time_in_which_the_master_cannot_give_the_files_does_not_count(
+    worker: WorkerDriver, master: FakeMaster
+) -> None:
+    master.fail("blob", times=5)
+    files = [master.file("a", b"a")]
+    stored = await ended(master.offer(["true"], files=files, limits=Limits(prepare_seconds=0.4)))
+    assert stored.facts is not None and stored.facts.exit_code == 0
 
 
 async def test_a_build_whose_supervisor_was_killed_is_ended_by_the_agent(

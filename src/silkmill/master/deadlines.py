@@ -14,6 +14,8 @@ from silkmill.domain.task import Task, advance
 from silkmill.master.registration import lose_with_worker
 
 OFFERED_SECONDS = 10.0
+PREPARED_SECONDS = 30.0
+"""Beyond limits.prepare: its agent, which ends it too, is to come first, for its log tells why."""
 COMPLETING_SECONDS = 300.0
 ABNORMAL_SECONDS = 5.0
 CANCEL_SECONDS = 24 * 3600.0
@@ -52,7 +54,7 @@ def overdue_preparation(
 ) -> Task | None:
     """Preparation that takes longer than limits.prepare has failed."""
     limit = config.limits.prepare_seconds
-    if not limit or stood < limit:
+    if not limit or stood < limit + PREPARED_SECONDS:
         return None
     reason = f"preparation took longer than limits.prepare ({limit:g} s)"
     verdict = Verdict("never_started", reason, ErrorClass.SYSTEM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -12,10 +13,11 @@ from silkmill.worker.prepare.errors import PreparationFailed
 class Allowance:
     """A context that is left with PreparationFailed when the time is over; 0 seconds: whenever it is ready.
 
-    While something outside is away, time does not count. Afterwards all of it begins anew."""
+    While something outside is away, or `is_held_up` says so at the end, time does not count. Afterwards all
+    of it begins anew."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, is_held_up: Callable[[], bool]) -> None:
+        self._seconds, self._is_held_up = seconds, is_held_up
         self._away = False
         self._timeout = asyncio.timeout(None)
         self._timer: asyncio.TimerHandle | None = None
@@ -53,4 +55,7 @@ class Allowance:
             self._timer.cancel()
 
     def _end(self) -> None:
-        self._timeout.reschedule(asyncio.get_running_loop().time())
+        if self._is_held_up():
+            self._begin()
+        else:
+            self._timeout.reschedule(asyncio.get_running_loop().time())

@@ -20,16 +20,16 @@ from silkmill.worker.prepare.errors import PreparationFailed
 _TELL_SECONDS = 5.0
 
 
-async def equip(held: HeldAttempt, order: WorkOrder) -> tuple[Environment, ...]:
+async def equip(held: HeldAttempt, order: WorkOrder, allowance: Allowance) -> tuple[Environment, ...]:
     """What the version asks for, ready and held. Its files are in `work` already.
 
     Raises PreparationFailed, StaleAttempt, OSError."""
     work = held.directory / WORK_DIRECTORY
     recipes = recipes_of(order.files, lambda entry: _text(work, entry))
-    return tuple([await _one(held, recipe, work, order.config.limits.prepare_seconds) for recipe in recipes])
+    return tuple([await _one(held, recipe, work, allowance) for recipe in recipes])
 
 
-async def _one(held: HeldAttempt, recipe: Recipe, work: Path, limit_seconds: float) -> Environment:
+async def _one(held: HeldAttempt, recipe: Recipe, work: Path, allowance: Allowance) -> Environment:
     environments = held.place.environments
     key = environments.key_of(recipe)
     held.hold_environment(key)
@@ -37,25 +37,22 @@ async def _one(held: HeldAttempt, recipe: Recipe, work: Path, limit_seconds: flo
     if environment is not None:
         return environment
     async with held.streams.shipping() as group:
-        built = await _within(held, key, recipe, work, limit_seconds, group)
+        waiter = _Waiter(held, allowance)
+        telling = group.create_task(every(_TELL_SECONDS, waiter.tick, wake=waiter.has_changed))
+        built = await _built(held, key, recipe, work, waiter)
+        telling.cancel()
         held.streams.stop()
     if isinstance(built, PreparationFailed):
         raise built
     return built
 
 
-async def _within(
-    held: HeldAttempt, key: str, recipe: Recipe, work: Path, limit_seconds: float, group: asyncio.TaskGroup
+async def _built(
+    held: HeldAttempt, key: str, recipe: Recipe, work: Path, waiter: _Waiter
 ) -> Environment | PreparationFailed:
-    """The failure as a value: the task group would wrap it."""
+    """The failure as a value: a task group that it left would wrap it."""
     try:
-        async with Allowance(limit_seconds) as allowance:
-            waiter = _Waiter(held, allowance)
-            telling = group.create_task(every(_TELL_SECONDS, waiter.tick, wake=waiter.has_changed))
-            try:
-                return await held.place.environments.built(key, recipe, work, waiter)
-            finally:
-                telling.cancel()
+        return await held.place.environments.built(key, recipe, work, waiter)
     except PreparationFailed as failure:
         return failure
     except OSError as error:
@@ -85,10 +82,11 @@ class _Waiter:
         """Tell the master, for which `away` lasts only for a while."""
         if self._doing is not None:
             doing, away = self._doing
-            await _hint(self._held, doing, away=away)
+            await tell_preparing(self._held, doing, away=away)
 
 
-async def _hint(held: HeldAttempt, doing: str, *, away: bool) -> None:
+async def tell_preparing(held: HeldAttempt, doing: str, *, away: bool) -> None:
+    """A hint for the master: what it waits for; `away`: something outside."""
     with contextlib.suppress(Unavailable, StaleSession, StaleAttempt):
         await held.place.link.preparing(held.place.session.id, held.ref, doing, away=away)
 

@@ -30,6 +30,7 @@ class Session:
         self._introduce = introduce
         self._welcomed = welcomed
         self._renewing = asyncio.Lock()
+        self._refused: set[object] = set()
 
     async def begin(self) -> Registered:
         """Introduce a starting agent; returns when a master has answered."""
@@ -51,20 +52,29 @@ class Session:
                 _log.warning("the session was refused, registering again", session=refused)
                 self._welcomed(await self.begin())
 
+    def is_fetch_refused(self) -> bool:
+        """A blob is waited for that the master cannot give now."""
+        return bool(self._refused)
+
     async def blob(self, sha256: str) -> AsyncIterator[bytes]:
         """The content of a blob, asked for again from there until all has come. Raises NotFound."""
-        backoff, position = Backoff(), 0
-        while True:
-            try:
-                async for piece in self._link.blob(sha256, position):
-                    position += len(piece)
-                    backoff.reset()
-                    yield piece
-            except Unavailable as away:
-                _log.debug("a blob is asked for again", position=position, cause=str(away))
-                await backoff.wait()
-            else:
-                return
+        backoff, position, fetch = Backoff(), 0, object()
+        try:
+            while True:
+                try:
+                    async for piece in self._link.blob(sha256, position):
+                        self._refused.discard(fetch)
+                        position += len(piece)
+                        backoff.reset()
+                        yield piece
+                except Unavailable as away:
+                    self._refused.add(fetch)
+                    _log.debug("a blob is asked for again", position=position, cause=str(away))
+                    await backoff.wait()
+                else:
+                    return
+        finally:
+            self._refused.discard(fetch)
 
     async def answered(self, call: Callable[[str], Awaitable[Answer]]) -> Answer:
         """Make a call with the present session, again and again until a master answers it.

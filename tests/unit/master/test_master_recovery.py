@@ -125,8 +125,8 @@ class TestPreparing:
         return (await agent.accepted()).ref
 
     async def test_preparation_that_takes_too_long_has_failed(self, rig: Rig, ref: AttemptRef) -> None:
-        await watch(rig, 19)
-        assert (await rig.task(ref.task_id)).row[1] is Phase.PREPARING
+        await watch(rig, 49)
+        assert (await rig.task(ref.task_id)).row[1] is Phase.PREPARING, "its agent is to end it first"
         await watch(rig, 1)
         task = await rig.task(ref.task_id)
         assert (task.state, task.counted_attempts) == (State.CREATED, 1)
@@ -136,14 +136,14 @@ class TestPreparing:
     async def test_time_in_which_an_index_is_away_does_not_count(
         self, rig: Rig, agent: Agent, ref: AttemptRef
     ) -> None:
-        await watch(rig, 19)
+        await watch(rig, 49)
         await rig.link.preparing(agent.session, ref, "the index is away", away=True)
-        for _ in range(6):
+        for _ in range(12):
             await watch(rig, 5)
             await rig.link.preparing(agent.session, ref, "the index is away", away=True)
         await rig.link.preparing(agent.session, ref, "is built", away=False)
         assert rig.preparations.doing(ref) == "is built"
-        await watch(rig, 34)
+        await watch(rig, 64)
         assert (await rig.task(ref.task_id)).row[1] is Phase.PREPARING
         await watch(rig, 2)
         assert (await rig.task(ref.task_id)).state is State.CREATED
@@ -160,7 +160,7 @@ class TestPreparing:
             await rig.link.preparing(agent.session, ref, "the index is away", away=True)
             await watch(rig, 5)
         assert (await rig.task(ref.task_id)).row[1] is Phase.PREPARING
-        await watch(rig, 13)
+        await watch(rig, 43)
         assert (await rig.task(ref.task_id)).state is State.CREATED
 
     async def test_no_limit_is_no_deadline(self, rig: Rig, agent: Agent) -> None:
@@ -171,26 +171,26 @@ class TestPreparing:
         assert (await rig.task(ref.task_id)).row[1] is Phase.PREPARING
 
     async def test_the_third_time_it_is_an_error(self, rig: Rig, agent: Agent, ref: AttemptRef) -> None:
-        await watch(rig, 20)
+        await watch(rig, 50)
         for _ in range(2):
             rig.clock.pass_time(60)
             await rig.recovery.tick()
             await agent.accepted()
-            await watch(rig, 20)
+            await watch(rig, 50)
         task = await rig.task(ref.task_id)
         assert (task.state, task.error_class) == (State.ERROR, ErrorClass.SYSTEM)
 
     async def test_time_without_a_bucket_does_not_count(self, rig: Rig, ref: AttemptRef) -> None:
-        await watch(rig, 15)
+        await watch(rig, 45)
         faults.arm("bucket.away=error")
         with pytest.raises(Unavailable), rig.outages.noted():
             await faults.point("bucket.away")
-        await watch(rig, 19)
+        await watch(rig, 49)
         assert (await rig.task(ref.task_id)).row[1] is Phase.PREPARING
 
     async def test_a_cancelled_preparation_is_not_proven_to_be_over(self, rig: Rig, ref: AttemptRef) -> None:
         await rig.cancel.request(ref.task_id)
-        await watch(rig, 20)
+        await watch(rig, 50)
         task = await rig.task(ref.task_id)
         assert (task.state, task.reason) == (State.ABNORMAL, "cancel not verified")
 
