@@ -38,8 +38,8 @@ class Allowance:
             raise PreparationFailed(f"preparation took longer than {limit}") from None
 
     def count(self, *, away: bool) -> None:
-        """From now on it is so; a repeat changes nothing."""
-        if away != self._away:
+        """From now on it is so; a repeat changes nothing, nor does what is told after the end."""
+        if away != self._away and not self._timeout.expired():
             self._away = away
             if away:
                 self._suspend()
