@@ -244,6 +244,8 @@ async def test_a_shared_build_goes_on_without_the_one_who_began_it(
         ("requirements.txt", "tinydep>=2\n", "No solution found"),
         ("pyproject.toml", "[proj\n", "[Ff]ailed to parse"),
         ("package.json", '{"dependencies":', "EJSONPARSE"),
+        ("package.json", "[" * 100_000, "failed"),
+        ("pyproject.toml", "x = " + "9" * 5000, "[Ff]ailed to parse"),
     ],
 )
 async def test_a_broken_file_fails_for_good(
@@ -256,6 +258,17 @@ async def test_a_broken_file_fails_for_good(
         assert stored.facts is not None and stored.facts.preparation_permanent
         assert system_lines(stored)[-1] == f"not started: {failure(stored)}"
         assert environments(data) == []
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "pyproject.toml", "package.json"])
+async def test_a_file_that_is_too_large_to_be_read_fails_for_good(
+    data: Path, master: FakeMaster, name: str
+) -> None:
+    large = master.file(name, b"#" * ((1 << 20) + 1))
+    async with WorkerDriver(master, data):
+        stored = await ended(master.offer(["true"], files=[large]))
+        assert failure(stored).startswith(f"{name}: 1048577 bytes")
+        assert stored.facts is not None and stored.facts.preparation_permanent
 
 
 async def test_an_index_that_is_away_is_waited_for(

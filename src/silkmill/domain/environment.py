@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from typing import Generic, TypeVar
 
 from silkmill.domain.version import FileEntry
 
@@ -20,9 +20,11 @@ REQUIREMENTS, PYPROJECT, UV_LOCK = "requirements.txt", "pyproject.toml", "uv.loc
 PACKAGE, PACKAGE_LOCK = "package.json", "package-lock.json"
 _NAMES = frozenset({REQUIREMENTS, PYPROJECT, UV_LOCK, PACKAGE, PACKAGE_LOCK})
 _KEY_LENGTH = 16
+_MOST_KNOWN = 256
 _INCLUDE = re.compile(r"^[ \t]*(?:-[rc][ \t]*|--(?:requirement|constraint)(?:=|[ \t]+))(\S+)", re.MULTILINE)
 
 Read = Callable[[FileEntry], str]
+Answer = TypeVar("Answer")
 
 
 class Kind(StrEnum):
@@ -59,16 +61,16 @@ def recipes_of(files: Sequence[FileEntry], read: Read) -> tuple[Recipe, ...]:
     """At most one for Python and one for Node. `requirements.txt` goes before `pyproject.toml`.
 
     A pyproject.toml without `[project]` and a package.json without dependencies (both may hold nothing but
-    settings of tools) ask for none."""
+    settings of tools) ask for none. Of a file that was seen before, `read` is not called."""
     named = {entry.path: entry for entry in files if entry.path in _NAMES}
     if not named:
         return ()
     recipes = []
     if REQUIREMENTS in named:
         recipes.append(_recipe(Kind.REQUIREMENTS, _with_includes(files, named[REQUIREMENTS], read)))
-    elif PYPROJECT in named and _is_project(read(named[PYPROJECT])):
+    elif PYPROJECT in named and _projects.of(named[PYPROJECT], read):
         recipes.append(_recipe(Kind.PROJECT, _present(named, PYPROJECT, UV_LOCK)))
-    if PACKAGE in named and _has_dependencies(read(named[PACKAGE])):
+    if PACKAGE in named and _packages.of(named[PACKAGE], read):
         recipes.append(_recipe(Kind.NODE, _present(named, PACKAGE, PACKAGE_LOCK)))
     return tuple(recipes)
 
@@ -87,7 +89,7 @@ def _with_includes(files: Sequence[FileEntry], main: FileEntry, read: Read) -> l
     found, waiting = {main.path: main}, [main]
     while waiting:
         entry = waiting.pop()
-        for name in _includes(read(entry)):
+        for name in _included.of(entry, read):
             path = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), name))
             if path in by_path and path not in found:
                 found[path] = by_path[path]
@@ -95,25 +97,22 @@ def _with_includes(files: Sequence[FileEntry], main: FileEntry, read: Read) -> l
     return list(found.values())
 
 
-@lru_cache(maxsize=256)  # the same few files, task after task
 def _includes(text: str) -> tuple[str, ...]:
     return tuple(_INCLUDE.findall(text))
 
 
-@lru_cache(maxsize=256)
 def _is_project(text: str) -> bool:
     """A file that cannot be read counts, so that its error is told."""
     try:
         return "project" in tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return True
 
 
-@lru_cache(maxsize=256)
 def _has_dependencies(text: str) -> bool:
     try:
         package = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return True
     return not isinstance(package, dict) or any(
         package.get(name) for name in ("dependencies", "optionalDependencies")
@@ -129,3 +128,22 @@ def without_scripts(package: bytes) -> bytes:
     if not isinstance(content, dict) or "scripts" not in content:
         return package
     return json.dumps({name: value for name, value in content.items() if name != "scripts"}).encode()
+
+
+class _Known(Generic[Answer]):
+    """What was found in the same few files, task after task, by their hashes."""
+
+    def __init__(self, find: Callable[[str], Answer]) -> None:
+        self._find = find
+        self._answers: dict[str, Answer] = {}
+
+    def of(self, entry: FileEntry, read: Read) -> Answer:
+        if entry.sha256 not in self._answers:
+            answer = self._find(read(entry))
+            if len(self._answers) >= _MOST_KNOWN:
+                del self._answers[next(iter(self._answers))]
+            self._answers[entry.sha256] = answer
+        return self._answers[entry.sha256]
+
+
+_included, _projects, _packages = _Known(_includes), _Known(_is_project), _Known(_has_dependencies)

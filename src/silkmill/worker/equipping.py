@@ -17,6 +17,8 @@ from silkmill.worker.environments.folder import Environment
 from silkmill.worker.held import HeldAttempt
 from silkmill.worker.prepare.errors import PreparationFailed
 
+READ_BYTES = 1 << 20
+"""Reading more would hold up every heartbeat of the engine."""
 _TELL_SECONDS = 5.0
 
 
@@ -92,4 +94,10 @@ async def tell_preparing(held: HeldAttempt, doing: str, *, away: bool) -> None:
 
 
 def _text(work: Path, entry: FileEntry) -> str:
+    """Raises PreparationFailed, OSError."""
+    if entry.size > READ_BYTES:
+        raise PreparationFailed(
+            f"{entry.path}: {entry.size} bytes; a file that asks for packages may have {READ_BYTES}",
+            permanent=True,
+        )
     return (work / entry.path).read_text(encoding="utf-8", errors="replace")

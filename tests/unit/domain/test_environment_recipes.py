@@ -44,6 +44,10 @@ def test_a_version_without_such_files_reads_nothing() -> None:
         ({"package.json": '{"scripts": {}, "devDependencies": {"a": "1"}}'}, []),
         ({"package.json": '{"dependencies": {}}'}, []),
         ({"package.json": "{"}, [Kind.NODE]),
+        ({"package.json": "[" * 100_000}, [Kind.NODE]),
+        ({"package.json": "9" * 5000}, [Kind.NODE]),
+        ({"pyproject.toml": "a = " + "[" * 100_000}, [Kind.PROJECT]),
+        ({"pyproject.toml": "a = " + "9" * 5000}, [Kind.PROJECT]),
         (
             {"package.json": '{"dependencies": {"a": "1"}}', "requirements.txt": ""},
             [Kind.REQUIREMENTS, Kind.NODE],
@@ -52,6 +56,22 @@ def test_a_version_without_such_files_reads_nothing() -> None:
 )
 def test_what_asks_for_one(contents: dict[str, str], kinds: list[Kind]) -> None:
     assert [recipe.kind for recipe in recipes(contents)] == kinds
+
+
+def test_a_file_is_read_once_by_its_content() -> None:
+    asked: list[str] = []
+
+    def read(entry: FileEntry) -> str:
+        asked.append(entry.path)
+        return "# read once\n"
+
+    for sha256 in ("once", "once", "twice"):
+        assert len(recipes_of([FileEntry("requirements.txt", sha256, 12)], read)) == 1
+    assert len(asked) == 2
+    for number in range(1000):
+        recipes_of([FileEntry("requirements.txt", f"{number}", 12)], read)
+    recipes_of([FileEntry("requirements.txt", "once", 12)], read)
+    assert len(asked) == 1003, "not all is known for ever"
 
 
 def test_included_files_belong_to_it_wherever_they_are_in_the_folder() -> None:
