@@ -26,6 +26,26 @@ print("up", flush=True)
 if sys.argv[1] == "stays":
     time.sleep(600)
 """
+MANY = """
+import os, time
+from silkmill.worker.environments import supervisor
+look, looks = supervisor.descendants, 0
+def count(root):
+    global looks
+    looks += 1
+    return look(root)
+supervisor.descendants = count
+for _ in range(400):
+    if os.fork() == 0:
+        time.sleep(600)
+supervisor._end_rest()
+print(looks)
+"""
+
+
+def test_many_that_die_together_are_looked_for_together() -> None:
+    ended = subprocess.run([sys.executable, "-c", MANY], stdout=subprocess.PIPE, timeout=60, check=True)
+    assert 1 <= int(ended.stdout) < 100
 
 
 @pytest.mark.parametrize("how", ["stays", "ends"])

@@ -72,12 +72,15 @@ def _wait(child: int) -> int:
 def _end_rest() -> None:
     """Kill what is left of the tree until the kernel says that there is no child.
 
-    Whoever is born behind the back of a look has a parent that dies: then we look again."""
+    Whoever is born behind the back of a look has a parent that dies: then we look again, once for all who
+    have died meanwhile, for a look goes through all processes of the machine."""
     with suppress(ChildProcessError):
         while True:
             for pid, since in descendants(os.getpid()).items():
                 kill_process(pid, since)
             os.waitpid(-1, 0)
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
 
 
 if __name__ == "__main__":
