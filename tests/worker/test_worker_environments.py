@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from structlog.testing import capture_logs
 from tests.support.marked import marked
 from tests.support.packages import Index, make_node_package, make_wheel
 from worker_driver import WorkerDriver, ended, stdout_of, system_lines, wait_until
@@ -522,6 +523,35 @@ async def test_an_old_one_that_is_asked_for_while_another_goes_is_not_taken_from
         await wait_until(lambda: running.pid, "the spider to run")
         [held] = worker.agent.held
         assert [folder.name for folder in environments(data)] == held.environments
+
+
+async def test_one_that_was_removed_by_hand_is_not_there_when_its_build_fails(
+    worker: WorkerDriver, master: FakeMaster, data: Path, index: Index
+) -> None:
+    await ended(master.offer(["true"], files=requirements(master)))
+    await wait_until(lambda: not worker.agent.held, "the release")
+    [folder] = environments(data)
+    remove_tree(folder)
+    index.speak("exit 3")
+    failed = await ended(master.offer(["true"], files=requirements(master)))
+    assert "exit code 3" in failure(failed)
+    assert environments(data) == [] and worker.agent._place.environments._room.bytes == 0
+    index.speak("")
+    again = await ended(master.offer(["python", "-c", WHO], files=requirements(master)))
+    assert stdout_of(again).startswith(b"1.0 ")
+
+
+async def test_a_build_that_ends_before_it_has_made_anything_leaves_no_warning(
+    data: Path, master: FakeMaster, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("not here")
+
+    monkeypatch.setattr("silkmill.worker.environments.build.lay_out", refuse)
+    with capture_logs() as logs:
+        async with WorkerDriver(master, data):
+            assert "not here" in failure(await ended(master.offer(["true"], files=requirements(master))))
+    assert [entry for entry in logs if "cannot be removed" in entry["event"]] == []
 
 
 async def test_an_attempt_with_a_head_that_was_prepared_is_started_by_the_next_agent(

@@ -109,10 +109,11 @@ class Environments:
         oldest = time.time() - self._kept_seconds
         expired = [key for key in self._room.idle() if self._used_at[key] < oldest]
         for key in expired:
-            self._room.forget(key)
+            self._forget(key)
         await self._remove(expired + self._room.surplus())
 
     def _begin(self, key: str, recipe: Recipe, work: Path) -> Build:
+        self._forget(key)  # somebody may have removed its folder
         group = f"{self._cgroup_base}/build.{key}" if self._cgroup_base else ""
         build = Build(recipe, self._folder / key, work, group)
         self._builds[key] = build
@@ -147,15 +148,22 @@ class Environments:
             await asyncio.to_thread(_remove_each, asides)
 
     def _put_aside(self, key: str) -> Path | None:
-        """Where it is now, not ready any more; None: it could not be moved."""
-        self._used_at.pop(key, None)
+        """Where it is now, not ready any more; None: it was not there, or could not be moved."""
+        self._forget(key)
         aside = self._folder / f"{_ASIDE}{os.getpid()}.{next(self._asides)}"
         try:
             (self._folder / key).rename(aside)
+        except FileNotFoundError:  # its build ended before there was anything, or somebody has removed it
+            return None
         except OSError as error:
             _log.warning("an environment cannot be removed", key=key, cause=str(error))
             return None
         return aside
+
+    def _forget(self, key: str) -> None:
+        """It is not ready any more; a repeat changes nothing."""
+        self._used_at.pop(key, None)
+        self._room.forget(key)
 
     def _touch(self, key: str) -> None:
         """The time of the marker says it too, roughly, for the next agent."""
