@@ -7,9 +7,14 @@ import os
 import subprocess
 import sys
 import uuid
+from pathlib import Path
 
 import pytest
 from worker_driver import processes_of
+
+from silkmill.worker.environments.commands import Command
+from silkmill.worker.environments.run import run_command
+from silkmill.worker.trees import BUILD_VARIABLE
 
 FORKING = """
 import os, sys, time
@@ -64,3 +69,25 @@ def test_of_daemons_that_fork_while_they_are_killed_none_is_left(how: str) -> No
                 supervisor.stdin.close()
             assert supervisor.wait(30) == (130 if how == "stays" else 0)
         assert processes_of(marker) == []
+
+
+DEFECTIVE = """
+import sys
+from silkmill.worker.environments import supervisor
+def defect(child):
+    raise RuntimeError("a defect")
+supervisor._wait = defect
+sys.exit(supervisor.main())
+"""
+
+
+async def test_what_a_defective_one_leaves_is_ended_by_the_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, marker: str
+) -> None:
+    (tmp_path / "defective_supervisor.py").write_text(DEFECTIVE)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setattr("silkmill.worker.environments.run._SUPERVISOR", "defective_supervisor")
+    env = {"MARKER": marker, BUILD_VARIABLE: str(tmp_path), "PATH": os.environ["PATH"]}
+    command = Command(("sh", "-c", "exec >/dev/null 2>&1; sleep 600 & sleep 600"), env, "/")
+    code = await run_command(command, tmp_path, "", lambda lines: None)
+    assert code != 0 and processes_of(marker) == []

@@ -1,7 +1,8 @@
 """A process that runs one command of a build, and sees to it that nothing of it is left, whoever dies.
 
 The order comes as one line of JSON on stdin, which stays open: its end means that nobody waits any more.
-stdout and stderr of the command are ours. The exit code is that of the command."""
+stdout and stderr of the command are ours. The exit code is that of the command, and says that all has ended:
+when we die by a signal, the agent looks for what is left."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import os
 import select
 import signal
 import sys
+import traceback
 from contextlib import suppress
 from typing import Any
 
@@ -22,6 +24,16 @@ STOPPED = 130
 
 
 def main() -> int:
+    """A defect of ours ends it by a signal."""
+    try:
+        return _supervise()
+    except Exception:
+        traceback.print_exc()
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise
+
+
+def _supervise() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # what Ctrl-C means is for the agent to say
     become_subreaper()
     order = json.loads(_first_line())
