@@ -33,10 +33,16 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Surplus:
-    """How much more there is than may be kept: it goes, oldest first."""
+    """How much more there is than may be kept, from one task on: oldest first, so long it is above 0, they go."""
 
     tasks: int = 0
     log_bytes: int = 0
+
+    def past(self, task: Task) -> Surplus:
+        """From the next task on. What may not go yet counts too, or newer ones would go in its place."""
+        if not task.state.final:
+            return self
+        return Surplus(self.tasks - 1, self.log_bytes - log_bytes(task))
 
 
 def surplus_of(policy: Policy, ended_tasks: int, log_bytes: int) -> Surplus:

@@ -37,8 +37,8 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Pass:
-    """How far the tasks were looked at, oldest first. `log_bytes`: of the logs that stay; `versions`: of the
-    tasks that stay."""
+    """How far the tasks were looked at, oldest first. `log_bytes`: of the logs of ended tasks that stay;
+    `versions`: of the tasks that stay."""
 
     surplus: Surplus
     cursor: str | None = None
@@ -80,7 +80,7 @@ class Retention:
         for task in tasks:
             if not await self._is_done_with(task, run, steps):
                 return
-            run.cursor = task.id
+            run.surplus, run.cursor = run.surplus.past(task), task.id
         if len(tasks) < TASKS_AT_ONCE:
             await self._versions.sweep(run.versions)
             self._end(run)
@@ -104,10 +104,10 @@ class Retention:
             run.versions.add(task.version)
             expiry = after_losses(task, now, self._policy, run.surplus)
             marked = await self._mark(task, expiry)
-            run.surplus = _reduced(run.surplus, log_bytes=log_bytes(task) - log_bytes(marked))
             if not await self._erase(marked, steps):
                 return False
-            run.log_bytes += log_bytes(marked)
+            if task.state.final:
+                run.log_bytes += log_bytes(marked)
         except (Conflict, NotFound):  # another master, or the upkeep of its log; the next pass looks again
             run.versions.add(task.version)
             _log.debug("a task changed while retention looked at it", task=task.id)
@@ -121,7 +121,6 @@ class Retention:
             if not await belonging.erase(task, steps):
                 return False
         await self._store.delete_task(await self._mark(marked, replace(marked.expiry, erased=True)))
-        run.surplus = _reduced(run.surplus, tasks=1, log_bytes=log_bytes(task))
         run.deleted += 1
         return True
 
@@ -144,7 +143,3 @@ class Retention:
 
 def _with_expiry(expiry: Expiry, task: Task) -> Task | None:
     return None if task.expiry == expiry else with_fields(task, expiry=expiry)
-
-
-def _reduced(surplus: Surplus, *, tasks: int = 0, log_bytes: int = 0) -> Surplus:
-    return Surplus(surplus.tasks - tasks, surplus.log_bytes - log_bytes)

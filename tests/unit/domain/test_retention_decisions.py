@@ -60,6 +60,13 @@ def test_what_is_too_much_goes() -> None:
     assert not loses_itself(ended(), NOW, policy, Surplus(tasks=-2))
 
 
+def test_each_ended_task_that_is_passed_uses_the_surplus_up() -> None:
+    """Whether it went or not: what is left of it says how far behind the newest ones the next task is."""
+    assert Surplus(2, 500).past(ended()) == Surplus(1, 400)
+    assert Surplus(2, 500).past(ended(expiry=Expiry(logs_at=NOW, erased=True))) == Surplus(1, 500)
+    assert Surplus(2, 500).past(a_task(state=State.RUNNING, history=(closed(),))) == Surplus(2, 500)
+
+
 def test_logs_and_items_go_apart() -> None:
     later = NOW + 2 * DAY
     only_logs = after_losses(ended(), later, Policy(logs_for=DAY), NONE)
