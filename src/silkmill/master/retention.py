@@ -45,6 +45,16 @@ class _Pass:
     log_bytes: int = 0
     versions: set[str] = field(default_factory=set)
     deleted: int = 0
+    looked_at: Task | None = None
+    """As it was at first: what takes several ticks frees what it had before them."""
+
+    def look_at(self, task: Task) -> None:
+        if self.looked_at is None or self.looked_at.id != task.id:
+            self.looked_at = task
+
+    def go_on(self) -> None:
+        assert self.looked_at is not None
+        self.surplus, self.cursor = self.surplus.past(self.looked_at), self.looked_at.id
 
 
 class Retention:
@@ -78,9 +88,10 @@ class Retention:
         steps = Steps(STEPS_AT_ONCE)
         tasks = await self._store.tasks(ALL, newest_first=False, before=run.cursor, limit=TASKS_AT_ONCE)
         for task in tasks:
+            run.look_at(task)
             if not await self._is_done_with(task, run, steps):
                 return
-            run.surplus, run.cursor = run.surplus.past(task), task.id
+            run.go_on()
         if len(tasks) < TASKS_AT_ONCE:
             await self._versions.sweep(run.versions)
             self._end(run)

@@ -179,6 +179,23 @@ async def test_what_may_not_go_yet_counts_all_the_same(rig: Rig, agent: Agent) -
         await assert_whole(rig, task_id)
 
 
+async def test_what_takes_several_ticks_counts_once_and_as_it_was(
+    rig: Rig, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task whose record says already that its log is gone has freed that log, and no newer one goes for it."""
+    tasks = [await run_task(rig, agent, LARGE) for _ in range(5)]
+    keep = keeper(rig, Policy(tasks=4, log_bytes=3 * len(LARGE)))
+    keep._log_bytes = 5 * len(LARGE)  # as the pass before has counted
+    monkeypatch.setattr(retention, "STEPS_AT_ONCE", 1)
+    ticks = 0
+    while keep._pass is not None or not ticks:
+        await keep.tick()
+        ticks += 1
+    assert ticks >= 3
+    assert await left(rig) == tasks[1:]
+    assert [bool((await rig.task(task_id)).expiry.logs_at) for task_id in tasks[1:]] == [True, *[False] * 3]
+
+
 async def test_nothing_goes_by_default(rig: Rig, agent: Agent) -> None:
     task_id = await run_task(rig, agent)
     rig.clock.pass_time(10 * 365 * 86400)
