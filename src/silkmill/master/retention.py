@@ -58,7 +58,8 @@ class _Pass:
 
 
 class Retention:
-    """Any number of masters may run it: every step is a conditional write, or may be repeated."""
+    """One master at a time runs it where a number of tasks or of bytes is kept: two would each delete what is
+    too much. For the rest any number may: every step is a conditional write, or may be repeated."""
 
     def __init__(
         self,
