@@ -136,6 +136,10 @@ BAD_TOMLS = {
     'name = "x"\ncommand = "true"\n[env]\nSILKMILL_X = "1"\n': "SILKMILL_X",
     'name = "x"\ncommand = "true"\nname = "y"\n': "spider.toml",
     "name =": "spider.toml",
+    f"x = {'[' * 3000}{']' * 3000}": "spider.toml",
+    'name = "x"\ncommand = "true"\n[files]\ninclude = 5\n': "include",
+    'name = "x"\ncommand = "true"\n[files]\nignore = true\n': "ignore",
+    'name = "x"\ncommand = "true"\n[files]\nignore = ["[z-a]"]\n': "files.ignore",
 }
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from pathspec import GitIgnoreSpec
+
+from silkmill.client.folder import BadFolder
 
 NEVER = (".git/", ".hg/", ".svn/", "__pycache__/", "*.py[co]", ".venv/")
 """What no spider needs: history, caches, and an environment that works only where it was made."""
@@ -16,7 +19,9 @@ MANIFEST = "spider.toml"
 
 class FolderRules:
     """The rules of one folder. As with git, the deepest ignore file that says something about a path decides,
-    and what lies in an ignored directory cannot be brought back."""
+    and what lies in an ignored directory cannot be brought back.
+
+    What is no pattern is passed over in an ignore file, as git does, and raises BadFolder in spider.toml."""
 
     def __init__(self, root: Path) -> None:
         include, ignore = _files_table(root / MANIFEST)
@@ -55,14 +60,38 @@ def _lines(directory: Path) -> Iterator[str]:
     for name in IGNORE_FILES:
         file = directory / name
         if file.is_file():
-            yield from file.read_text(errors="replace").splitlines()
+            yield from filter(_is_pattern, file.read_text(errors="replace").splitlines())
+
+
+def _is_pattern(line: str) -> bool:
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except (ValueError, re.error):
+        return False
+    return True
 
 
 def _files_table(file: Path) -> tuple[list[str], list[str]]:
     """include and ignore. A file that is not right is the server's to refuse, with all its knowledge."""
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8-sig")).get("files", {})
-        include, ignore = table.get("include", ["**"]), table.get("ignore", [])
-    except (OSError, ValueError, AttributeError):
+        rules = {"include": table.get("include", ["**"]), "ignore": table.get("ignore", [])}
+    except (OSError, ValueError, AttributeError, RecursionError):
         return ["**"], []
-    return [str(pattern) for pattern in include], [str(pattern) for pattern in ignore]
+    if not all(isinstance(patterns, list) and all(map(_is_text, patterns)) for patterns in rules.values()):
+        return ["**"], []
+    for key, patterns in rules.items():
+        _check_patterns(file, key, patterns)
+    return rules["include"], rules["ignore"]
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _check_patterns(file: Path, key: str, patterns: list[str]) -> None:
+    for pattern in patterns:
+        if not _is_pattern(pattern):
+            raise BadFolder(
+                f"{file}: files.{key} has {pattern!r}, which is no pattern; write it as in a .gitignore"
+            )

@@ -33,7 +33,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Surplus:
-    """How much more there is than may be kept, from one task on: oldest first, so long it is above 0, they go."""
+    """How much more there is than may be kept, from one task on. It goes, oldest first."""
 
     tasks: int = 0
     log_bytes: int = 0

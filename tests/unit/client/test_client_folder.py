@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from silkmill.client.folder import BadFolder, deploy_folder, manifest
+from silkmill.domain.errors import BadInput
+from silkmill.domain.spider_toml import parse_spider_toml
 
 
 @pytest.fixture
@@ -61,6 +63,51 @@ def test_gitignore(folder: Path, rules: str, files: list[str], kept: list[str]) 
     for path in files:
         write(folder, path)
     assert paths(folder) == kept
+
+
+NO_PATTERNS = ["!", "\\", "a\\", "[z-a]"]
+
+
+@pytest.mark.parametrize("line", NO_PATTERNS)
+@pytest.mark.parametrize("name", [".gitignore", "d/.silkmillignore"])
+def test_a_line_that_is_no_pattern_is_passed_over(folder: Path, name: str, line: str) -> None:
+    """As git does."""
+    write(folder, name, f"{line}\n*.csv\n")
+    for path in ("d/a.csv", "d/a.py"):
+        write(folder, path)
+    assert [path for path in paths(folder) if "ignore" not in path] == ["d/a.py"]
+
+
+@pytest.mark.parametrize("line", NO_PATTERNS)
+@pytest.mark.parametrize("key", ["include", "ignore"])
+def test_one_of_spider_toml_is_refused(folder: Path, key: str, line: str) -> None:
+    write(folder, "spider.toml", f"name = 'x'\ncommand = 'true'\n[files]\n{key} = ['*', '{line}']\n")
+    with pytest.raises(BadFolder) as refused:
+        manifest(folder)
+    assert all(
+        part in str(refused.value) for part in (str(folder / "spider.toml"), f"files.{key}", repr(line))
+    )
+    assert refused.value.exit_code == 2
+
+
+NO_RULES = [
+    "files = 5",
+    "[files]\ninclude = 5",
+    "[files]\nignore = true",
+    "[files]\ninclude = '!'",
+    "[files]\nignore = [5]",
+    f"x = {'[' * 3000}{']' * 3000}",
+]
+
+
+@pytest.mark.parametrize("text", NO_RULES, ids=lambda text: text[:20])
+def test_the_server_refuses_a_spider_toml_that_is_not_right(folder: Path, text: str) -> None:
+    text = f"name = 'x'\ncommand = 'true'\n{text}\n"
+    write(folder, "spider.toml", text)
+    write(folder, "a.py")
+    assert paths(folder) == ["a.py"]
+    with pytest.raises(BadInput, match=r"spider\.toml"):
+        parse_spider_toml(text, file="spider.toml")
 
 
 def test_the_deepest_ignore_file_decides(folder: Path) -> None:

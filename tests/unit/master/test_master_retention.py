@@ -182,7 +182,7 @@ async def test_what_may_not_go_yet_counts_all_the_same(rig: Rig, agent: Agent) -
 async def test_what_takes_several_ticks_counts_once_and_as_it_was(
     rig: Rig, agent: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A task whose record says already that its log is gone has freed that log, and no newer one goes for it."""
+    """A task whose record says already that its log is gone has freed it: no newer one goes for it."""
     tasks = [await run_task(rig, agent, LARGE) for _ in range(5)]
     keep = keeper(rig, Policy(tasks=4, log_bytes=3 * len(LARGE)))
     keep._log_bytes = 5 * len(LARGE)  # as the pass before has counted
