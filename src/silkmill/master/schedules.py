@@ -100,7 +100,7 @@ class Schedules:
 
         def change(old: Schedule) -> Schedule:
             check(old)
-            return old if (old.config, old.origin) == (new.config, new.origin) else new
+            return old if _says_the_same(old, new) else new
 
         while True:
             try:
@@ -151,6 +151,12 @@ class Schedules:
         finally:
             for watcher in self._watchers:
                 watcher()
+
+
+def _says_the_same(old: Schedule, new: Schedule) -> bool:
+    """Unlike a file, which knows nothing of switches, who writes one by hand says whether it is enabled."""
+    switched = new.origin is Origin.HAND and old.enabled != new.enabled
+    return (old.config, old.origin) == (new.config, new.origin) and not switched
 
 
 def _refuse_file(schedule: Schedule) -> None:

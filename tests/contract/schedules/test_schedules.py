@@ -29,6 +29,17 @@ class TestByHand:
         assert (made.origin, made.enabled, made.evaluated_until) == (Origin.HAND, False, rig.clock.now())
         assert (made.config.overlap, made.config.catchup) == (Overlap.QUEUE, CatchUp.LAST)
 
+    @pytest.mark.parametrize("enabled", [True, False])
+    async def test_a_put_switches_it_as_it_says(self, rig: Rig, enabled: bool) -> None:
+        made = await add(rig, enabled=enabled)
+        await rig.schedules.switch(made.key, enabled=not enabled)
+        rig.clock.pass_time(60)
+        now = await put(rig, enabled=enabled)
+        assert (now.enabled, now.evaluated_until) == (enabled, rig.clock.now())
+        assert await rig.schedules.get(made.key) == now
+        rig.clock.pass_time(60)
+        assert await put(rig, enabled=enabled) == now  # nothing to change
+
     async def test_a_name_is_taken_once_for_each_spider(self, rig: Rig) -> None:
         await rig.deploy_spider('name = "shop"\ncommand = "true"\n')
         await add(rig)
