@@ -22,6 +22,8 @@ from silkmill.ports.store import Store
 from silkmill.runtime.pieces import in_pieces
 
 MANIFEST = "spider.toml"
+MOST_MANIFEST_BYTES = 1 << 20
+"""It is read between two other requests: so many bytes take a few tenths of a second."""
 PIECE_BYTES = 1 << 20
 """What a link carries in one message."""
 
@@ -127,15 +129,8 @@ class Deploy:
                 raise BadInput(detail, field="files", remedy=remedy)
 
     async def _configs(self, project: str | None, files: Sequence[FileEntry]) -> dict[str, SpiderConfig]:
-        manifest = next((entry for entry in files if entry.path == MANIFEST), None)
-        if manifest is None:
-            raise BadInput(
-                f"the folder has no {MANIFEST}",
-                field="files",
-                remedy='write one with at least name = "…" and command = "…"',
-            )
         try:
-            content = b"".join([piece async for piece in self.blob(manifest.sha256)])
+            content = b"".join([piece async for piece in self.blob(_manifest_of(files).sha256)])
             text = content.decode("utf-8-sig")  # some editors mark UTF-8
         except UnicodeDecodeError:
             raise BadInput(f"{MANIFEST} is not UTF-8", field=MANIFEST, remedy="save it as UTF-8") from None
@@ -144,6 +139,23 @@ class Deploy:
             return spiders
         check_name(project, "project")
         return {name: replace(config, project=project) for name, config in spiders.items()}
+
+
+def _manifest_of(files: Sequence[FileEntry]) -> FileEntry:
+    manifest = next((entry for entry in files if entry.path == MANIFEST), None)
+    if manifest is None:
+        raise BadInput(
+            f"the folder has no {MANIFEST}",
+            field="files",
+            remedy='write one with at least name = "…" and command = "…"',
+        )
+    if manifest.size > MOST_MANIFEST_BYTES:
+        raise BadInput(
+            f"{MANIFEST} has {manifest.size} bytes",
+            field=MANIFEST,
+            remedy=f"keep data in files of their own: it may have {MOST_MANIFEST_BYTES}",
+        )
+    return manifest
 
 
 def _object_name(sha256: str) -> str:

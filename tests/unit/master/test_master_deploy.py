@@ -13,6 +13,7 @@ import pytest
 
 from silkmill.domain.errors import BadInput, NotFound
 from silkmill.domain.version import Blob, FileEntry, Version
+from silkmill.master.deploy import MOST_MANIFEST_BYTES
 from silkmill.runtime import faults
 from support.master_rig import SPIDER_TOML, Rig, repeated
 
@@ -200,6 +201,17 @@ class TestVersions:
     async def test_a_mark_of_utf_8_is_no_part_of_spider_toml(self, rig: Rig) -> None:
         version = await rig.deploy.create_version(None, [await manifest(rig, "\ufeff" + SPIDER_TOML)])
         assert len(version.spiders) == 1
+
+    async def test_a_large_spider_toml_is_not_even_read(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        text = SPIDER_TOML + "#" * (MOST_MANIFEST_BYTES - len(SPIDER_TOML))
+        await rig.deploy.create_version(None, [await manifest(rig, text)])
+        larger = await manifest(rig, text + "#")
+        monkeypatch.setattr(rig.deploy, "blob", None)
+        with pytest.raises(BadInput, match=r"spider\.toml has 1048577 bytes") as refused:
+            await rig.deploy.create_version(None, [larger])
+        assert (refused.value.field, bool(refused.value.remedy)) == ("spider.toml", True)
 
     async def test_a_bad_spider_toml_makes_no_version(self, rig: Rig) -> None:
         for data in (b"name = 5", b"\xff\xfe", b'name = "x"\ncomand = "y"'):
