@@ -24,9 +24,10 @@ from silkmill.adapters.local_link import LocalLink
 from silkmill.adapters.store.sqlite import SqliteStore
 from silkmill.domain.errors import Unavailable
 from silkmill.domain.retention import Policy
-from silkmill.master import collection, groups, recovery, retention, statistics, upkeep
+from silkmill.master import blob_objects, collection, groups, recovery, retention, statistics, upkeep
 from silkmill.master.admission import Admission, Everything, OnlyGiven
 from silkmill.master.belongings import AllSeries, Items, Logs
+from silkmill.master.blob_objects import Leftovers
 from silkmill.master.cancel import Canceller
 from silkmill.master.collection import Collection
 from silkmill.master.collector import Collector
@@ -79,6 +80,7 @@ class Master:
     firings: Firings
     retention: Retention
     collection: Collection
+    leftovers: Leftovers
 
 
 def make_master(
@@ -148,6 +150,7 @@ def make_master(
             clock=clock,
         ),
         collection=Collection(store, bucket, clock),
+        leftovers=Leftovers(store, bucket, clock),
     )
 
 
@@ -205,6 +208,7 @@ class Engine:
                 group.create_task(every(upkeep.TICK_SECONDS, self._master.upkeep.tick)),
                 group.create_task(every(retention.TICK_SECONDS, self._master.retention.tick)),
                 group.create_task(every(collection.TICK_SECONDS, self._master.collection.tick)),
+                group.create_task(every(blob_objects.TICK_SECONDS, self._master.leftovers.tick)),
                 group.create_task(every(groups.TICK_SECONDS, self._master.parts.intake.groups.tick)),
                 group.create_task(self._master.firings.run()),
                 group.create_task(every(statistics.TICK_SECONDS, live.tick, wake=live.wake)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from silkmill.domain.paths import Tree, fault_of
 from silkmill.domain.spider import SpiderConfig, check_name
 from silkmill.domain.spider_toml import parse_spider_toml
 from silkmill.domain.version import Blob, FileEntry, Version, fault_of_blob, version_id
+from silkmill.master.blob_objects import object_name
 from silkmill.master.blob_records import BlobRecords
 from silkmill.master.hashed import Hashed, check_sha
 from silkmill.master.outages import Outages
@@ -56,7 +56,7 @@ class Deploy:
         Hashed(sha256, data).check()
         if await self._blobs.touched([sha256]):
             return
-        name = _object_name(sha256)
+        name = object_name(sha256, self._clock.now())
         await self._bucket.put(name, data)
         await self._blobs.insert(Blob(sha256, name, len(data), self._clock.now()))
 
@@ -72,7 +72,7 @@ class Deploy:
             async for _ in hashed.over(pieces):
                 continue
         else:
-            name = _object_name(sha256)
+            name = object_name(sha256, self._clock.now())
             await self._bucket.put_stream(name, hashed.over(pieces))
             await self._blobs.insert(Blob(sha256, name, hashed.size, self._clock.now()))
 
@@ -156,10 +156,6 @@ def _manifest_of(files: Sequence[FileEntry]) -> FileEntry:
             remedy=f"keep data in files of their own: it may have {MOST_MANIFEST_BYTES}",
         )
     return manifest
-
-
-def _object_name(sha256: str) -> str:
-    return f"blobs/{sha256}-{secrets.token_hex(4)}"
 
 
 def _check_paths(files: Sequence[FileEntry]) -> None:
