@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
-from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,9 @@ def counted(data: Path) -> dict[str, int]:
             table: database.execute(f"SELECT count(DISTINCT {column}) FROM {table}").fetchone()[0]
             for table, column in (("tasks", "id"), ("items", "task_id"), ("log_tail", "task_id"))
         }
-    merged = glob("bucket/logs/*/*/merged-*", root_dir=data)  # passes over folders that go meanwhile
-    return rows | {"logs": len({Path(path).parent.parent for path in merged})}
+    folders = os.walk(data / "bucket" / "logs")  # passes over those that go meanwhile
+    merged = {Path(folder).parent for folder, _, names in folders if "merged-" in " ".join(names)}
+    return rows | {"logs": len(merged)}
 
 
 def tasks_of(server: Server) -> list[dict[str, Any]]:
