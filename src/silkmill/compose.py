@@ -48,6 +48,7 @@ from silkmill.master.retention import Retention
 from silkmill.master.schedules import Schedules
 from silkmill.master.spiders import Spiders
 from silkmill.master.statistics import LiveStatistics
+from silkmill.master.submission import SubmissionCheck
 from silkmill.master.tasks import Tasks
 from silkmill.master.upkeep import Upkeep
 from silkmill.master.version_retention import VersionRetention
@@ -100,12 +101,13 @@ def make_master(
     projects = Projects(store, feed)
     permits = PermitBook(versions, projects)
     dispatcher = Dispatcher(admission, tasks, permits, workers, feed, clock)
-    intake = Intake(store, bucket, tasks, versions, dispatcher, admission, clock)
+    check = SubmissionCheck(versions, workers)
+    intake = Intake(store, bucket, tasks, versions, check, dispatcher, admission, clock)
     schedules = Schedules(store, versions, clock)
     spiders = Spiders(store, versions, schedules, feed)
     deploy = Deploy(store, bucket, versions, spiders, outages, clock)
     canceller = Canceller(tasks, workers, clock)
-    firings = Firings(store, tasks, versions, canceller, feed, clock)
+    firings = Firings(store, tasks, check, canceller, feed, clock)
     writer = LogWriter(store, bucket, tasks.change)
     live = LiveStatistics(store, feed, clock)
     reader = LogReader(store, bucket)

@@ -35,7 +35,7 @@ from silkmill.master.recovery import Recovery
 from silkmill.master.schedules import Schedules
 from silkmill.master.spiders import Spiders
 from silkmill.master.statistics import LiveStatistics
-from silkmill.master.submission import Submission
+from silkmill.master.submission import Submission, SubmissionCheck
 from silkmill.master.tasks import Tasks
 from silkmill.master.versions import Versions
 from silkmill.master.workers import Workers
@@ -93,8 +93,9 @@ class Rig:
         self.projects = Projects(store, self.feed)
         self.permits = PermitBook(self.versions, self.projects)
         self.dispatcher = Dispatcher(admission, self.tasks, self.permits, self.workers, self.feed, self.clock)
+        check = SubmissionCheck(self.versions, self.workers)
         self.intake = Intake(
-            store, self.bucket, self.tasks, self.versions, self.dispatcher, admission, self.clock
+            store, self.bucket, self.tasks, self.versions, check, self.dispatcher, admission, self.clock
         )
         self.statistics = LiveStatistics(store, self.feed, self.clock)
         self.logs = LogWriter(store, self.bucket, self.tasks.change)
@@ -111,7 +112,7 @@ class Rig:
             clock=self.clock,
         )
         self.cancel = Canceller(self.tasks, self.workers, self.clock)
-        self.firings = Firings(store, self.tasks, self.versions, self.cancel, self.feed, self.clock)
+        self.firings = Firings(store, self.tasks, check, self.cancel, self.feed, self.clock)
         self.cron = Cron(self.schedules, self.firings, self.clock)
         self.recovery = Recovery(
             store=store,

@@ -15,6 +15,15 @@ class BadInput(SilkmillError):
         super().__init__(detail if remedy is None else f"{detail}; {remedy}")
 
 
+class NoNode(BadInput):
+    """A task for each of the nodes that there are, and there is none; `words` say what they must be."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(
+            f"no node {words}", field="placement", remedy="connect such a node, or choose another mode"
+        )
+
+
 class NotFound(SilkmillError):
     """No record of that kind and name; `remedy` says how to find the right one."""
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 
-from silkmill.domain.errors import BadInput
+from silkmill.domain.errors import BadInput, NoNode
 from silkmill.domain.node import Node
 
 MODES = ("random", "nodes", "all")
@@ -81,14 +81,10 @@ def checked_placement(mode: str, nodes: tuple[str, ...], labels: Mapping[str, st
 
 
 def pinned(placement: Placement, nodes: Iterable[Node]) -> list[Placement]:
-    """One for each node that a placement of mode `all` allows. Raises BadInput when there is none."""
+    """One for each node that a placement of mode `all` allows. Raises NoNode when there is none."""
     found = [Placement("nodes", (node.id,)) for node in nodes if placement.allows(node)]
     if not found:
-        raise BadInput(
-            f"no node {placement.words}",
-            field="placement",
-            remedy="connect such a node, or choose another mode",
-        )
+        raise NoNode(placement.words)
     return found
 
 

@@ -11,7 +11,6 @@ from typing import NoReturn
 from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.errors import Conflict, NotFound, Unavailable
 from silkmill.domain.events import Accept, Assign
-from silkmill.domain.node import Node
 from silkmill.domain.placement import ANYWHERE, Placement
 from silkmill.domain.task import Task, advance
 from silkmill.master.admission import Admission
@@ -109,10 +108,6 @@ class Dispatcher:
     def may_place(self, task: Task) -> bool:
         """Whether the task is one for this engine."""
         return task in self._admission
-
-    def nodes(self) -> list[Node]:
-        """Those that are connected to this master."""
-        return self._workers.connected()
 
     @property
     def waiting(self) -> int:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import NoReturn
 
-from silkmill.domain.errors import BadInput, NotFound
+from silkmill.domain.errors import BadInput, NoNode, NotFound, Unavailable
 from silkmill.domain.events import Fail
 from silkmill.domain.fields import with_fields
 from silkmill.domain.firing import behind, firing_name, released
@@ -18,9 +18,8 @@ from silkmill.domain.schedule import Overlap, Schedule
 from silkmill.domain.task import Task, advance
 from silkmill.master.cancel import Canceller
 from silkmill.master.feed import Feed, Hint, TaskChanged
-from silkmill.master.submission import Submission, checked, task_of
+from silkmill.master.submission import Submission, SubmissionCheck, task_of
 from silkmill.master.tasks import Tasks
-from silkmill.master.versions import Versions
 from silkmill.ports.clock import Clock
 from silkmill.ports.store import Store
 from silkmill.runtime.loop import every
@@ -35,9 +34,15 @@ class Firings:
     """Every step may be repeated after a crash: a firing that has its task gets no second one."""
 
     def __init__(
-        self, store: Store, tasks: Tasks, versions: Versions, canceller: Canceller, feed: Feed, clock: Clock
+        self,
+        store: Store,
+        tasks: Tasks,
+        check: SubmissionCheck,
+        canceller: Canceller,
+        feed: Feed,
+        clock: Clock,
     ) -> None:
-        self._store, self._tasks, self._versions = store, tasks, versions
+        self._store, self._tasks, self._check = store, tasks, check
         self._canceller, self._clock = canceller, clock
         self._last_order = 0
         self.wake = asyncio.Event()
@@ -94,10 +99,10 @@ class Firings:
         task_id, order = uuid7(now, secrets.token_bytes(10)), self._next_order(now)
         submission = Submission(schedule.project, schedule.spider, params=schedule.config.params)
         try:
-            version = (await self._versions.spider(schedule.project, schedule.spider)).version
-            config = await self._versions.config(schedule.project, schedule.spider, version)
-            return task_of(checked(submission, version, config), task_id, now, order)
+            return task_of(await self._check.ready(submission), task_id, now, order)
         except (BadInput, NotFound) as refusal:
+            if isinstance(refusal, NoNode) and not self._check.knows_a_node:
+                raise Unavailable("link", "no node is connected yet") from None
             verdict = Verdict("never_started", str(refusal), ErrorClass.SYSTEM, permanent=True)
             return advance(task_of(submission, task_id, now, order), Fail(verdict, now))
 

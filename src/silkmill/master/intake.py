@@ -12,13 +12,12 @@ from typing import Protocol
 from silkmill.domain.errors import BadInput, NotFound
 from silkmill.domain.group import Group
 from silkmill.domain.ids import order_of, uuid7
-from silkmill.domain.placement import pinned
 from silkmill.domain.task import Task
 from silkmill.master.admission import Admission
 from silkmill.master.dispatcher import Dispatcher
 from silkmill.master.groups import Groups, encoded, ids_of
 from silkmill.master.keys import Keyed, Keys, keyed, with_digest
-from silkmill.master.submission import Submission, checked, task_of
+from silkmill.master.submission import Submission, SubmissionCheck, task_of
 from silkmill.master.tasks import Tasks
 from silkmill.master.versions import Versions
 from silkmill.ports.bucket import Bucket
@@ -51,13 +50,14 @@ class Intake:
         bucket: Bucket,
         tasks: Tasks,
         versions: Versions,
+        check: SubmissionCheck,
         dispatcher: Dispatcher,
         admission: Admission,
         clock: Clock,
     ) -> None:
         self.groups = Groups(store, bucket, tasks, clock)
-        self._versions, self._dispatcher, self._clock = versions, dispatcher, clock
-        self._admission = admission
+        self._versions, self._check = versions, check
+        self._dispatcher, self._admission, self._clock = dispatcher, admission, clock
         self._keys = Keys(store)
         self._last_order = 0
 
@@ -65,7 +65,7 @@ class Intake:
         """One pending task. Raises BadInput, NotFound, EngineLeaves, Unavailable (then it may have been
         made)."""
         with self._admission.submitting():
-            ready = await self._check(submission)
+            ready = await self._check.ready(submission)
             now = self._clock.now()
             # Submissions of one millisecond keep their order too.
             self._last_order = max(self._last_order + 1, order_of(now))
@@ -78,7 +78,7 @@ class Intake:
 
         async def check() -> Checked:
             line = with_digest(submission)
-            return [encoded(await self._check(line))], keyed(0, line)
+            return [encoded(await self._check.ready(line))], keyed(0, line)
 
         try:
             _, (task_id,) = await self._submit(check, key, body)
@@ -142,7 +142,9 @@ class Intake:
             if line.version is None and (line.project, line.spider) not in pins:
                 spider = await self._versions.spider(line.project, line.spider)
                 pins[line.project, line.spider] = spider.version
-            return await self._check(replace(line, version=line.version or pins[line.project, line.spider]))
+            return await self._check.ready(
+                replace(line, version=line.version or pins[line.project, line.spider])
+            )
         except (BadInput, NotFound) as error:
             field = getattr(error, "field", None) or "spider"
             raise BadInput(
@@ -150,17 +152,6 @@ class Intake:
                 field=f"lines[{index}].{field}",
                 remedy=error.remedy,
             ) from error
-
-    async def _check(self, submission: Submission) -> Submission:
-        version = submission.version
-        if version is None:
-            version = (await self._versions.spider(submission.project, submission.spider)).version
-        await self._versions.use(version)
-        config = await self._versions.config(submission.project, submission.spider, version)
-        ready = checked(submission, version, config)
-        if ready.placement and ready.placement.mode == "all":  # there is one node, so one task
-            return replace(ready, placement=pinned(ready.placement, self._dispatcher.nodes())[0])
-        return ready
 
 
 def _of_single(error: BadInput) -> BadInput:

@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from silkmill.domain.errors import BadInput
-from silkmill.domain.placement import ANYWHERE, Placement
+from silkmill.domain.placement import ANYWHERE, Placement, pinned
 from silkmill.domain.spider import SpiderConfig, check_tag, check_variable, render_command, resolve_params
 from silkmill.domain.task import Task
+from silkmill.master.versions import Versions
+from silkmill.master.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,30 @@ class Submission:
     key: str | None = None
     key_digest: str | None = None
     schedule: str | None = None
+
+
+class SubmissionCheck:
+    """What both a submission and a firing pass before they become a task."""
+
+    def __init__(self, versions: Versions, workers: Workers) -> None:
+        self._versions, self._workers = versions, workers
+
+    @property
+    def knows_a_node(self) -> bool:
+        """An engine that has just begun does not know its own yet."""
+        return bool(self._workers.connected())
+
+    async def ready(self, submission: Submission) -> Submission:
+        """It as `checked`, on nodes that there are; its version is kept for it. Raises BadInput, NotFound."""
+        version = submission.version
+        if version is None:
+            version = (await self._versions.spider(submission.project, submission.spider)).version
+        await self._versions.use(version)
+        config = await self._versions.config(submission.project, submission.spider, version)
+        ready = checked(submission, version, config)
+        if ready.placement and ready.placement.mode == "all":  # there is one node, so one task
+            return replace(ready, placement=pinned(ready.placement, self._workers.connected())[0])
+        return ready
 
 
 def checked(submission: Submission, version: str, config: SpiderConfig) -> Submission:

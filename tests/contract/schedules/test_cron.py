@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
-from by_the_clock import MINUTELY, add, fired, look, pass_time, put, tasks
+from by_the_clock import MINUTELY, add, fired, look, pass_time, put, states, tasks
 
 from silkmill.domain.errors import BadInput, Unavailable
 from silkmill.domain.firing import MOST_AT_ONCE
 from silkmill.domain.outcome import ErrorClass
+from silkmill.domain.placement import Placement
 from silkmill.domain.schedule import Schedule
 from silkmill.domain.states import State
+from silkmill.domain.version import Version
 from silkmill.runtime import faults
 from support.master_rig import START, Agent, Rig
 
 HOUR, DAY = 3600, 86400
+FOR_ALL = 'name = "news"\ncommand = "true"\nplacement.mode = "all"\nplacement.labels.gpu = "1"\n'
 
 
 class TestFiring:
@@ -53,6 +57,47 @@ class TestFiring:
         assert await fired(rig) == []  # 17:30 in Kathmandu was 11:45 UTC, a quarter of an hour ago
         await pass_time(rig, DAY, 60)
         assert await fired(rig) == [24 * 60 - 15]
+
+    async def test_a_task_for_all_nodes_is_pinned_to_one_that_there_is(self, rig: Rig, agent: Agent) -> None:
+        await rig.deploy_spider(FOR_ALL)
+        await add(rig)
+        await Agent(rig, node="node-2", labels={"gpu": "1"}).register()
+        await pass_time(rig, 60)
+        [task] = await tasks(rig)
+        assert (task.state, task.placement) == (State.PENDING, Placement("nodes", ("node-2",)))
+
+    async def test_where_no_node_is_as_it_asks_it_is_recorded_as_failed(self, rig: Rig, agent: Agent) -> None:
+        await rig.deploy_spider(FOR_ALL)
+        await add(rig)
+        await pass_time(rig, 60)
+        [task] = await tasks(rig)
+        assert (task.state, task.error_class) == (State.ERROR, ErrorClass.SYSTEM)
+        assert "no node has the label gpu=1" in (task.reason or "")
+
+    async def test_where_no_node_is_known_yet_it_waits_for_one(self, rig: Rig) -> None:
+        """As in an engine that has just begun: its own node is not there yet."""
+        await rig.deploy_spider(FOR_ALL)
+        await add(rig)
+        await pass_time(rig, 59)
+        rig.clock.pass_time(1)
+        with pytest.raises(Unavailable):
+            await look(rig)
+        assert await tasks(rig) == []
+        await Agent(rig, labels={"gpu": "1"}).register()
+        await look(rig)
+        assert states(await tasks(rig)) == ["pending"]
+
+    async def test_its_version_is_kept_for_it(self, rig: Rig) -> None:
+        version = (await rig.versions.spider("default", "news")).version
+        stored = await rig.store.record(Version, version)
+        assert stored is not None
+        await rig.store.replace_record(stored, replace(stored.value, doomed_at=rig.clock.now()), "doomed")
+        rig.versions.forget(version)
+        await add(rig)
+        await pass_time(rig, 60)
+        stored = await rig.store.record(Version, version)
+        assert stored is not None
+        assert stored.value.doomed_at is None
 
     async def test_what_cannot_be_submitted_is_recorded_as_failed(self, rig: Rig) -> None:
         await rig.deploy_spider('name = "news"\ncommand = "true"\nparams.day = "x"\n')
