@@ -133,7 +133,7 @@ def make_master(
             permits=permits,
             projects=projects,
             schedules=schedules,
-            cron=Cron(schedules, firings, clock),
+            cron=Cron(schedules, spiders, firings, clock),
             statistics=live,
             preparations=preparations,
         ),

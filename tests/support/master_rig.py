@@ -113,7 +113,7 @@ class Rig:
         )
         self.cancel = Canceller(self.tasks, self.workers, self.clock)
         self.firings = Firings(store, self.tasks, check, self.cancel, self.feed, self.clock)
-        self.cron = Cron(self.schedules, self.firings, self.clock)
+        self.cron = Cron(self.schedules, self.spiders, self.firings, self.clock)
         self.recovery = Recovery(
             store=store,
             tasks=self.tasks,

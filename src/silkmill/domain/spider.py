@@ -77,6 +77,8 @@ class Spider:
     project: str
     name: str
     version: str
+    schedules_follow: bool = False
+    """Whether its schedules are those of this version: not so until its release is complete."""
 
 
 def check_name(value: str, field_name: str) -> str:

@@ -14,6 +14,7 @@ from silkmill.domain.schedule import Schedule
 from silkmill.master.clock_jumps import ClockJumps
 from silkmill.master.firings import Firings
 from silkmill.master.schedules import Schedules
+from silkmill.master.spiders import Spiders
 from silkmill.ports.clock import Clock
 from silkmill.ports.store import Stored
 from silkmill.runtime import faults
@@ -30,8 +31,8 @@ class Cron:
     repeated, and finds its tasks there. A change of the schedule in between makes that move fail; then it is
     looked at anew."""
 
-    def __init__(self, schedules: Schedules, firings: Firings, clock: Clock) -> None:
-        self._schedules, self._firings, self._clock = schedules, firings, clock
+    def __init__(self, schedules: Schedules, spiders: Spiders, firings: Firings, clock: Clock) -> None:
+        self._schedules, self._spiders, self._firings, self._clock = schedules, spiders, firings, clock
         self._next: dict[str, tuple[datetime, Stored[Schedule]]] = {}
         self._changed = True
         self._jumps = ClockJumps(clock.now(), clock.boottime())
@@ -51,6 +52,8 @@ class Cron:
         """Raises Unavailable; a repeat goes on."""
         now = self._clock.now()
         self._jumps.look(now, self._clock.boottime())
+        if self._spiders.may_be_cut_short:
+            await self._spiders.finish()
         if self._changed:
             await self._read()
         if self.paused_since is None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
-from silkmill.domain.errors import Conflict, Duplicate
+import structlog
+
+from silkmill.domain.errors import BadInput, Conflict, Duplicate, NotFound
 from silkmill.domain.spider import Spider, SpiderConfig
 from silkmill.domain.version import SpiderVersion, Version
 from silkmill.master.feed import Feed, LimitsChanged
@@ -17,13 +20,18 @@ from silkmill.master.versions import Versions, spider_key
 from silkmill.ports.store import Store
 from silkmill.runtime.loop import side_by_side
 
+_log = structlog.get_logger(__name__)
+
 
 class Spiders:
-    """A version is listed with its spiders before they point to it: a cut leaves one more to choose from."""
+    """A version is listed with its spiders before they point to it: a cut leaves one more to choose from.
+    Then their schedules follow: a cut leaves records that say so, see `finish`."""
 
     def __init__(self, store: Store, versions: Versions, schedules: Schedules, feed: Feed) -> None:
         self._store, self._versions, self._schedules, self._feed = store, versions, schedules, feed
         self._one_at_a_time = asyncio.Lock()
+        self.may_be_cut_short = True
+        """Some spider may point to a version whose schedules it does not have."""
 
     async def every(self) -> list[Spider]:
         """By project and name."""
@@ -59,9 +67,22 @@ class Spiders:
         await self._schedules.check_file(project, config)
         await self._versions.use(version_id)
         async with self._pointed():
-            spider = await self._point(Spider(project, name, version_id))
-            await self._schedules.follow_file(project, config)
-        return spider
+            return await self._point(project, config, version_id)
+
+    async def finish(self) -> None:
+        """Let schedules follow their version where a release was cut short. Raises Unavailable."""
+        self.may_be_cut_short = False
+        async with self._pointed():
+            async for stored in every_record(self._store, Spider):
+                if not stored.value.schedules_follow:
+                    await self._finish(stored.value)
+
+    async def _finish(self, spider: Spider) -> None:
+        try:
+            config = await self._versions.config(spider.project, spider.name, spider.version)
+            await self._point(spider.project, config, spider.version)
+        except (BadInput, NotFound) as refusal:  # one of these names was made by hand meanwhile
+            _log.error("schedules cannot follow the version", spider=spider.name, cause=str(refusal))
 
     @asynccontextmanager
     async def _pointed(self) -> AsyncIterator[None]:
@@ -70,6 +91,9 @@ class Spiders:
         async with self._one_at_a_time:
             try:
                 yield
+            except BaseException:
+                self.may_be_cut_short = True
+                raise
             finally:
                 self._feed.publish(LimitsChanged())
 
@@ -84,18 +108,33 @@ class Spiders:
         )
         with suppress(Duplicate):  # the same files were deployed before
             await self._store.insert_record(f"{spider_key(version.project, name)}/{version.id}", listed)
-        await self._point(Spider(version.project, name, version.id))
-        await self._schedules.follow_file(version.project, version.spiders[name])
+        await self._point(version.project, version.spiders[name], version.id)
 
-    async def _point(self, spider: Spider) -> Spider:
+    async def _point(self, project: str, config: SpiderConfig, version_id: str) -> Spider:
+        """To the version, and its schedules with it."""
+        spider = Spider(project, config.name, version_id)
+
+        def pointed(old: Spider) -> Spider:
+            return old if old.version == version_id else spider
+
+        def followed(old: Spider) -> Spider:
+            return replace(old, schedules_follow=True) if old.version == version_id else old
+
+        await self._change(spider, pointed)
+        await self._schedules.follow_file(project, config)
+        return await self._change(spider, followed)
+
+    async def _change(self, spider: Spider, change: Callable[[Spider], Spider]) -> Spider:
+        """`spider`: what it is if it is new."""
         key = spider_key(spider.project, spider.name)
         while True:
             stored = await self._store.record(Spider, key)
+            new = change(stored.value if stored else spider)
             try:
                 if stored is None:
-                    await self._store.insert_record(key, spider)
-                elif stored.value != spider:
-                    await self._store.replace_record(stored, spider, secrets.token_hex(8))
-                return spider
+                    await self._store.insert_record(key, new)
+                elif stored.value != new:
+                    await self._store.replace_record(stored, new, secrets.token_hex(8))
+                return new
             except (Conflict, Duplicate):
                 continue

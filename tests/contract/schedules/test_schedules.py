@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from by_the_clock import add, config, fired, look, pass_time, put
 
 from silkmill.domain.errors import BadInput, Duplicate, NotFound, Unavailable
 from silkmill.domain.schedule import CatchUp, Origin, Overlap, Schedule
+from silkmill.domain.spider import Spider
 from silkmill.domain.version import Version
 from silkmill.runtime import faults
 from support.master_rig import Rig
@@ -16,6 +18,13 @@ from support.master_rig import Rig
 NIGHTLY = '[[schedules]]\nname = "nightly"\ncron = "30 1 * * *"\n'
 WEEKLY = '[[schedules]]\nname = "weekly"\ncron = "@weekly"\n'
 FILE = 'name = "news"\ncommand = "/bin/true"\n'
+
+
+TEXTS = {NIGHTLY: "nightly", WEEKLY: "weekly"}
+
+
+def versions_by(named: dict[str, str]) -> dict[str, str]:
+    return {name: version for version, name in named.items()}
 
 
 async def all_of(rig: Rig) -> dict[str, Schedule]:
@@ -162,6 +171,44 @@ class TestOfAFile:
             faults.disarm()
         await rig.deploy_spider(text)
         assert list(await all_of(rig)) == ["daily", "weekly"]
+
+    @pytest.mark.parametrize("restarts", [True, False])
+    @pytest.mark.parametrize("how", ["deploy", "rollback"])
+    async def test_one_that_nobody_repeats_is_completed_by_cron(
+        self, rig: Rig, how: str, restarts: bool
+    ) -> None:
+        """The schedules are those of the version that the spider points to, wherever it was cut."""
+        named = {await rig.deploy_spider(FILE + text): name for text, name in TEXTS.items()}
+        await look(rig)
+        for text in (WEEKLY, NIGHTLY):
+            for point in ("store.before_commit", "store.after_commit"):
+                for number in range(1, 8):
+                    faults.arm(f"{point}=error@{number}*100")
+                    with suppress(Unavailable):
+                        if how == "deploy":
+                            await rig.deploy_spider(FILE + text)
+                        else:
+                            await rig.spiders.choose("default", "news", versions_by(named)[TEXTS[text]])
+                    faults.disarm()
+                    rig = rig.restarted() if restarts else rig
+                    await look(rig)
+                    pointed = (await rig.versions.spider("default", "news")).version
+                    assert list(await all_of(rig)) == [named[pointed]]
+
+    async def test_what_cannot_be_completed_holds_up_no_other_spider(self, rig: Rig) -> None:
+        for name in ("a", "b"):
+            text = FILE.replace("news", name) + NIGHTLY
+            await rig.deploy_spider(text)
+            [nightly] = [one for one in await rig.schedules.all() if one.value.spider == name]
+            await rig.store.delete_record(nightly)
+            stored = await rig.store.record(Spider, f"default/{name}")
+            assert stored is not None
+            await rig.store.replace_record(stored, replace(stored.value, schedules_follow=False), "cut short")
+        by_hand = await rig.schedules.add("default", "a", config(name="nightly"))
+        await look(rig.restarted())
+        found = {stored.key: stored.value for stored in await rig.schedules.all()}
+        assert found["default/a/nightly"] == by_hand
+        assert found["default/b/nightly"].origin is Origin.FILE
 
     async def test_cron_hears_of_a_deploy(self, rig: Rig) -> None:
         await look(rig)

@@ -21,7 +21,8 @@ class Choice(msgspec.Struct, forbid_unknown_fields=True):
 
 @router.get("")
 async def every(request: Request) -> Response:
-    return answer({"spiders": await parts_of(request).spiders.every()})
+    found = await parts_of(request).spiders.every()
+    return answer({"spiders": [_shown(spider) for spider in found]})
 
 
 @router.get("/{project}/{name}")
@@ -59,6 +60,8 @@ async def versions(project: str, name: str, request: Request) -> Response:
 
 async def _answer(parts: Parts, spider: Spider) -> Response:
     config = await parts.versions.config(spider.project, spider.name, spider.version)
-    return answer(
-        {"project": spider.project, "name": spider.name, "version": spider.version, "config": config}
-    )
+    return answer(_shown(spider) | {"config": config})
+
+
+def _shown(spider: Spider) -> dict[str, object]:
+    return {"project": spider.project, "name": spider.name, "version": spider.version}
