@@ -114,6 +114,28 @@ def test_a_good_archive_is_its_folder(place: Path, tmp_path: Path, suffix: str, 
     assert contents(archive) == FILES
 
 
+@pytest.mark.parametrize("top", ["", "shop-1.0/"])
+@pytest.mark.parametrize("suffix", [".zip", ".tgz"])
+def test_what_macos_puts_in_is_left_out(place: Path, tmp_path: Path, suffix: str, top: str) -> None:
+    """Finder's zip has a second folder at its top, and its tar a file of attributes beside each other one."""
+    litter = {
+        "__MACOSX/._shop-1.0": b"attributes",
+        f"__MACOSX/{top}lib/._a.py": b"attributes",
+        f"{top}lib/._a.py": b"attributes",
+        "._shop-1.0": b"attributes",
+        f"{top}.DS_Store": b"\0",
+    }
+    files = {top + path: data for path, data in FILES.items()}
+    archive = written(tmp_path / f"x{suffix}", PACK[suffix](litter | files | {f"{top}._main.py": b"x" * 700}))
+    assert contents(archive) == FILES
+
+
+def test_what_macos_puts_in_is_no_way_around_the_rules(place: Path, tmp_path: Path) -> None:
+    archive = written(tmp_path / "x.zip", packed_zip(FILES | {"__MACOSX/../../._x": b""}))
+    with pytest.raises(BadArchive, match="leads out of its folder"), unpacked(archive):
+        pass
+
+
 @pytest.mark.parametrize("format", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
 def test_tars_of_any_tool(place: Path, tmp_path: Path, format: int) -> None:
     """A folder as `tar czf x.tgz .` packs it, in each of the formats."""

@@ -81,5 +81,11 @@ class Names:
         return None
 
 
+def is_of_macos(path: str) -> bool:
+    """Its packers put attributes of files, and how folders are shown, between what they pack."""
+    names = path.split("/")
+    return "__MACOSX" in names or names[-1] == ".DS_Store" or names[-1].startswith("._")
+
+
 def _folded(path: str) -> str:
     return unicodedata.normalize("NFKC", path).casefold()

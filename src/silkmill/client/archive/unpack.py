@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from silkmill.client.archive import tarred, zipped
 from silkmill.client.archive.members import BadArchive, Member
-from silkmill.client.archive.rules import Budget, Names
+from silkmill.client.archive.rules import Budget, Names, is_of_macos
 from silkmill.client.ignore import MANIFEST
 
 Reader = Callable[[BinaryIO, Budget], Generator[Member, None, None]]
@@ -48,8 +48,7 @@ def _unpack(archive: Path, folder: Path) -> str:
 
     def look(path: str, member: Member) -> None:
         paths.add(path)
-        for _ in member.content():
-            continue
+        _pass_over(member)
 
     _walk(archive, look)
     top = _top_of(paths)
@@ -67,15 +66,25 @@ def _top_of(paths: set[str]) -> str:
 
 
 def _walk(archive: Path, take: Callable[[str, Member], None]) -> None:
-    """Give all files of an archive to `take`, with their checked paths."""
+    """Give all files of a spider to `take`, with their checked paths."""
     suffix = next(suffix for suffix in READERS if archive.name.lower().endswith(suffix))
     with archive.open("rb") as file:
         budget, names = Budget(os.fstat(file.fileno()).st_size), Names()
         with closing(READERS[suffix](file, budget)) as members:
             for member in members:
                 path = names.path_of(member)
-                if path is not None and not member.is_folder:
+                if path is None or member.is_folder:
+                    continue
+                if is_of_macos(path):
+                    _pass_over(member)
+                else:
                     take(path, member)
+
+
+def _pass_over(member: Member) -> None:
+    """It is read all the same: what is damaged is refused."""
+    for _ in member.content():
+        continue
 
 
 def _write(target: Path, member: Member) -> None:
