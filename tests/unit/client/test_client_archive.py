@@ -136,6 +136,13 @@ def test_what_macos_puts_in_is_no_way_around_the_rules(place: Path, tmp_path: Pa
         pass
 
 
+def test_a_tar_with_long_attributes(place: Path, tmp_path: Path) -> None:
+    """As those of files that were downloaded; a record's length may have six digits and more."""
+    attributes = pax({"SCHILY.xattr.a": "x" * 99_999, "SCHILY.xattr.b": "x" * 1_500_000})
+    archive = written(tmp_path / "x.tgz", tar_gz(attributes, member("a")))
+    assert contents(archive) == {"a": b"x", "spider.toml": TOML}
+
+
 @pytest.mark.parametrize("format", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
 def test_tars_of_any_tool(place: Path, tmp_path: Path, format: int) -> None:
     """A folder as `tar czf x.tgz .` packs it, in each of the formats."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from silkmill.client.archive.members import BadArchive
 
-LENGTH_DIGITS = 5
+LENGTH_DIGITS = 7
+"""Enough for the longest headers that there may be: MOST_EXTENSION_BYTES of rules.py."""
 
 
 def pax_fields(data: bytes) -> dict[str, str]:
