@@ -10,8 +10,9 @@ import pytest
 from silkmill.domain.errors import BadInput, Conflict, NotFound
 from silkmill.domain.spider import Spider
 from silkmill.domain.version import Blob, FileEntry, Version
-from silkmill.master.collection import UNTOUCHED, Collection
-from silkmill.master.version_retention import DOOMED_FOR, VersionRetention
+from silkmill.master import collection as collection_module
+from silkmill.master.collection import REMEMBERED_SECONDS, UNTOUCHED, Collection
+from silkmill.master.version_retention import DOOMED_FOR, SWEEP_SECONDS, VersionRetention
 from silkmill.master.versions import REREAD_SECONDS
 from support.master_rig import Agent, Rig
 
@@ -115,7 +116,7 @@ async def test_whoever_uses_a_doomed_version_takes_the_mark_away(rig: Rig, unuse
     assert (await versions(rig))[unused] is False
     rig.clock.pass_time(DAY + 1)
     with pytest.raises(Conflict):  # a master that had read it before
-        await keeper(rig)._stays(doomed, rig.clock.now(), timedelta(days=30), needed=False)
+        await keeper(rig)._kept(doomed, rig.clock.now(), timedelta(days=30), needed=False)
     assert unused in await versions(rig)
 
 
@@ -172,6 +173,94 @@ async def test_the_files_of_a_version_stay_and_those_of_a_deleted_one_go(rig: Ri
     new = (await rig.store.records(Spider))[0].value.version
     [entry] = (await rig.versions.get(new)).files
     assert b"".join([piece async for piece in rig.deploy.blob(entry.sha256)]) == (TOML % "new").encode()
+
+
+@pytest.fixture
+def read(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> list[type]:
+    """The kinds of records that were read in pages; a manifest may name ten thousands of files."""
+    kinds: list[type] = []
+    records = rig.store.records
+
+    async def reading(kind: type, **where: object) -> object:
+        kinds.append(kind)
+        return await records(kind, **where)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(rig.store, "records", reading)
+    return kinds
+
+
+async def test_no_manifest_is_read_where_every_blob_was_touched_lately(rig: Rig, read: list[type]) -> None:
+    await collection(rig).tick()
+    assert (Blob in read, Version in read) == (True, False)
+
+
+async def test_blobs_that_were_found_in_use_are_not_looked_for_again_soon(
+    rig: Rig, unused: str, read: list[type]
+) -> None:
+    keep = collection(rig)
+    await keep.tick()
+    assert Version in read
+    read.clear()
+    await keep.tick()
+    assert Version not in read
+    rig.clock.pass_time(REMEMBERED_SECONDS)
+    await keep.tick()
+    assert Version in read
+
+
+async def test_a_blob_that_was_found_in_use_goes_after_its_version(rig: Rig, unused: str) -> None:
+    keep = collection(rig)
+    [entry] = (await rig.versions.get(unused)).files
+    await keep.tick()
+    stored = await rig.store.record(Version, unused)
+    assert stored is not None
+    await rig.store.delete_record(stored)
+    await keep.tick()
+    assert await blob(rig, entry.sha256) is not None
+    rig.clock.pass_time(REMEMBERED_SECONDS)
+    for _ in range(2):
+        await keep.tick()
+    assert await blob(rig, entry.sha256) is None
+
+
+async def test_no_more_blobs_are_remembered_than_there_is_room_for(
+    rig: Rig, unused: str, read: list[type], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collection_module, "MOST_REMEMBERED", 1)
+    keep = collection(rig)
+    for _ in range(2):
+        await keep.tick()
+    assert read.count(Version) > 2
+    assert len(await rig.store.records(Blob)) == len(await rig.store.records(Version))
+
+
+async def test_no_manifest_is_read_again_where_every_version_is_needed_or_young(
+    rig: Rig, unused: str, read: list[type]
+) -> None:
+    keep, needed = keeper(rig), set(await versions(rig))
+    await keep.sweep(needed)  # a crash may have left doomed ones
+    assert Version in read
+    for pinned, looks in ((needed, False), (set(), True)):
+        rig.clock.pass_time(SWEEP_SECONDS - 1)
+        read.clear()
+        await keep.sweep(pinned)
+        assert read == []
+        rig.clock.pass_time(1)
+        await keep.sweep(pinned)
+        assert (Version in read) is looks
+    assert (await versions(rig))[unused] is True
+
+
+async def test_a_doomed_version_that_is_needed_again_loses_the_mark(rig: Rig, unused: str) -> None:
+    keep = keeper(rig)
+    await keep.sweep(set())
+    rig.clock.pass_time(SWEEP_SECONDS)
+    await keep.sweep({unused})
+    assert (await versions(rig))[unused] is False
+    for _ in range(2):
+        rig.clock.pass_time(DAY + 1)
+        await keep.sweep(set())
+    assert unused not in await versions(rig)
 
 
 async def test_asking_which_are_missing_touches(rig: Rig) -> None:
