@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -93,6 +94,25 @@ async def test_versions_of_the_first_schema_are_listed_with_their_spiders(path: 
     assert [(one.key, one.value) for one in listed] == [
         (f"shop/{name}/v1", SpiderVersion("shop", name, "v1", 2, 7, version.created_at)) for name in spiders
     ]
+
+
+def test_versions_are_listed_one_at_a_time(path: Path) -> None:
+    """A manifest may name ten thousands of files, and there may be thousands of them."""
+    run(path, "0003")
+    version = b'{"id": "v", "project": "shop", "spiders": [], "files": [], "created_at": "", "x": "%s"}'
+    with closing(sqlite3.connect(path)) as database:
+        for number in range(40):
+            row = ("version", f"v{number}", 0, "", version % (b"x" * (1 << 20)))
+            database.execute(
+                "INSERT INTO records (kind, key, revision, change_id, doc) VALUES (?,?,?,?,?)", row
+            )
+        database.commit()
+    run(path, "0003")  # what alembic loads once
+    tracemalloc.start()
+    run(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 << 20
 
 
 async def test_a_task_that_is_not_stored_leaves_no_tag(path: Path) -> None:

@@ -21,9 +21,11 @@ records = sa.table(
 
 
 def upgrade() -> None:
-    versions = sa.select(records.c.doc).where(records.c.kind == "version")
-    for (doc,) in op.get_bind().execute(versions).fetchall():
-        op.bulk_insert(records, list(_listed(json.loads(doc))))
+    """One manifest in memory at a time: each may name ten thousands of files."""
+    versions = sa.select(records.c.key).where(records.c.kind == "version")
+    for (key,) in op.get_bind().execute(versions).fetchall():
+        doc = sa.select(records.c.doc).where(records.c.kind == "version", records.c.key == key)
+        op.bulk_insert(records, list(_listed(json.loads(op.get_bind().scalar(doc)))))
 
 
 def _listed(version: dict[str, Any]) -> Iterator[dict[str, Any]]:
