@@ -20,6 +20,7 @@ from helpers import make_task
 from silkmill.adapters.store import codec, migrations, schema, statements
 from silkmill.adapters.store.migrations import run
 from silkmill.adapters.store.sqlite import SqliteStore
+from silkmill.domain.placement import queue_name
 from silkmill.domain.spider import SpiderConfig
 from silkmill.domain.states import State
 from silkmill.domain.version import FileEntry, SpiderVersion, Version
@@ -72,6 +73,8 @@ def test_tasks_of_the_first_schema_are_kept_and_work_as_new_ones(path: Path) -> 
     async def look() -> None:
         with SqliteStore.open(path) as store:
             assert await store.task(task.id) == task
+            assert await store.waiting_queues() == [queue_name(task.project, task.spider, None)]
+            assert await store.pending_heads(await store.waiting_queues(), 1) == [task]
             fired = make_task(firing="a/b/c@2026-03-01T12:00:00Z#0", after=task.id, state=State.CREATED)
             await store.insert_tasks([fired])
             assert await store.firing("a/b/c@2026-03-01T12:00:00Z#0") == fired
@@ -122,6 +125,16 @@ async def test_a_task_that_is_not_stored_leaves_no_tag(path: Path) -> None:
         await store.insert_tasks([others[1]])
     with closing(sqlite3.connect(path)) as database:
         assert set(database.execute("SELECT task_id FROM task_tags")) == {(first.id,)}
+
+
+async def test_a_deleted_task_leaves_no_tag(path: Path) -> None:
+    """None of them is found any more in either case: whoever looks asks the task too."""
+    task, other = make_task(tags=("a", "b")), make_task(tags=("a",))
+    with SqliteStore.open(path) as store:
+        await store.insert_tasks([task, other])
+        await store.delete_task(task)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT tag, task_id FROM task_tags").fetchall() == [("a", other.id)]
 
 
 def test_the_newest_migration_is_the_head() -> None:
