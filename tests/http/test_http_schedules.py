@@ -118,12 +118,17 @@ async def test_those_of_a_file_are_switched_only(rig: Rig, http: httpx.AsyncClie
     assert (await http.post(f"{OFTEN}/disable")).json()["enabled"] is False
 
 
-async def test_a_name_that_is_taken_is_refused(client: AsyncClient) -> None:
-    given = {"spider": "news", "name": "often", "cron": "@daily"}
-    await client.add_schedule(given)
-    with pytest.raises(Problem, match="PUT") as refused:
-        await client.add_schedule(given)
-    assert (refused.value.status, refused.value.field) == (409, "name")
+async def test_a_name_that_is_taken_is_refused_and_what_can_be_done_is_said(
+    rig: Rig, client: AsyncClient
+) -> None:
+    await rig.deploy_spider(
+        'name = "news"\ncommand = "true"\n[[schedules]]\nname = "daily"\ncron = "@daily"\n'
+    )
+    await client.add_schedule(WRITTEN | {"spider": "news", "name": "often"})
+    for name, remedy in (("often", "change it by PUT, or remove it"), ("daily", r"in its spider\.toml")):
+        with pytest.raises(Problem, match=remedy) as refused:
+            await client.add_schedule(WRITTEN | {"spider": "news", "name": name})
+        assert (refused.value.status, refused.value.field) == (409, "name")
 
 
 @pytest.mark.parametrize(

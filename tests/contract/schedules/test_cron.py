@@ -313,6 +313,19 @@ class TestClockJumps:
         await pass_time(rig, HOUR, 10)
         assert await fired(rig) == [60, *missed, 26 * 60]
 
+    async def test_one_that_sleeps_until_a_wrong_time_is_woken_by_switching_it(self, rig: Rig) -> None:
+        await add(rig, "*/10 * * * *")
+        rig.clock.set_wall(DAY)
+        await pass_time(rig, HOUR, 10)
+        rig.clock.set_wall(-DAY)
+        before = await fired(rig)
+        await pass_time(rig, HOUR, 10)
+        assert await fired(rig) == before
+        for enabled in (False, True):
+            await rig.schedules.switch("default/news/often", enabled=enabled)
+        await pass_time(rig, 600, 10)
+        assert len(await fired(rig)) == len(before) + 1
+
     @pytest.mark.parametrize("jump", [DAY, -HOUR, 61, -61])
     async def test_a_jump_that_is_taken_back_leaves_no_trace(self, rig: Rig, jump: int) -> None:
         await add(rig, overlap="allow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -14,8 +15,8 @@ from silkmill.adapters.http.bodies import read_body
 from silkmill.adapters.http.parts import Parts, parts_of
 from silkmill.adapters.http.problems import Refusal
 from silkmill.adapters.http.task_view import task_view
-from silkmill.domain.errors import BadInput, Duplicate
-from silkmill.domain.schedule import CatchUp, Overlap, Schedule, ScheduleConfig, schedule_key
+from silkmill.domain.errors import BadInput, Duplicate, NotFound
+from silkmill.domain.schedule import CatchUp, Origin, Overlap, Schedule, ScheduleConfig, schedule_key
 from silkmill.domain.schedule_check import choice_of
 from silkmill.domain.task import Task
 from silkmill.master.submission import Submission
@@ -70,9 +71,18 @@ async def add(request: Request) -> Response:
     try:
         schedule = await parts.schedules.add(given.project, given.spider, given.config(given.name))
     except Duplicate as taken:
-        remedy = "choose another name, change it by PUT, or remove it first"
+        remedy = await _way_out(parts, given)
         raise Refusal(409, str(taken), field="name", remedy=remedy) from None
     return answer(await _view(parts, schedule), 201, {"Location": f"/api/v1/schedules/{schedule.key}"})
+
+
+async def _way_out(parts: Parts, given: Named) -> str:
+    """What can be done about a name that is taken."""
+    with suppress(NotFound):  # removed meanwhile
+        taken = await parts.schedules.get(schedule_key(given.project, given.spider, given.name))
+        if taken.origin is Origin.FILE:
+            return "choose another name, or change it in its spider.toml and deploy that"
+    return "choose another name, change it by PUT, or remove it first"
 
 
 @router.get("/{project}/{spider}/{name}")
