@@ -13,6 +13,7 @@ from silkmill.protocol.loglevel import Level
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_LAST = datetime.max.replace(tzinfo=UTC)
 _PLAIN = re.compile(r"[0-9A-Za-z_]+")
 
 
@@ -49,7 +50,9 @@ class Wanted:
 
 
 def frame_time(at: datetime) -> bytes:
-    return rfc3339((at - _EPOCH) // _MICROSECOND * 1000).encode()
+    """As frames have it, whose times are compared as text: 1970 for what is before, 9999 for what is after."""
+    since_epoch = min(max(at, _EPOCH), _LAST) - _EPOCH
+    return rfc3339(since_epoch // _MICROSECOND * 1000).encode()
 
 
 def parse_where(pairs: list[str]) -> tuple[tuple[str, str], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from silkmill.domain.errors import BadInput
 from silkmill.master.logs import Wanted, grams, needle, parse_needle
 from silkmill.master.logs.pages import LogPage
 from silkmill.master.logs.sieve import Sieve
+from silkmill.master.logs.wanted import frame_time
 from silkmill.protocol.logframe import frame_line
 
 
@@ -99,3 +101,17 @@ def test_a_block_of_random_letters_is_always_looked_into(monkeypatch: pytest.Mon
     for text in (b"short words", b"averyveryverylongword", *[b""] * 6):
         built.add(text)
     assert built.finish()[1] == 0b10
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        ("0001-01-01T00:00:00Z", b"1970-01-01T00:00:00.000000000Z"),
+        ("0001-01-01T00:00:00+14:00", b"1970-01-01T00:00:00.000000000Z"),
+        ("0999-12-31T00:00:00Z", b"1970-01-01T00:00:00.000000000Z"),
+        ("2026-03-01T13:00:00.5+01:00", b"2026-03-01T12:00:00.500000000Z"),
+        ("9999-12-31T23:59:59.999999-12:00", b"9999-12-31T23:59:59.999999000Z"),
+    ],
+)
+def test_a_time_is_written_as_frames_have_it_or_as_the_nearest_they_can_have(at: str, expected: bytes) -> None:
+    assert frame_time(datetime.fromisoformat(at)) == expected
