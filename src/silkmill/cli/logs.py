@@ -30,7 +30,13 @@ NOT_OF_THE_ENGINE = {"stream": "--stream", "where": "--where"}
 @click.option("--spider", metavar="[PROJECT/]S", help="Instead of a task: lines of all tasks of a spider.")
 @click.option("--system", is_flag=True, help="Instead of a task: the engine's own log.")
 @click.option("-f", "follow", is_flag=True, help="Go on until the task has ended.")
-@click.option("-n", "count", type=click.IntRange(0, 10_000), metavar="N", help="The last N lines only.")
+@click.option(
+    "-n",
+    "count",
+    type=click.IntRange(0, 10_000),
+    metavar="N",
+    help="The last N lines only; with --spider: at most N.",
+)
 @click.option("--stream", type=click.Choice(["stdout", "stderr", "system"]), help="One of them only.")
 @click.option("--level", type=click.Choice(LEVEL_NAMES), help="Lines of this level, and of worse ones.")
 @click.option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -20,15 +21,16 @@ _KNOWN = ("timestamp", "level", "event", "exception")
 def print_search(client: Client, spider: str, *, as_json: bool, count: int | None, **narrowed: Any) -> None:
     """Newest task first; each line behind the end of its task's id and its attempt."""
     project, slash, name = spider.rpartition("/")
-    printer = LogPrinter(as_json=as_json)
+    printer = LogPrinter()
     lines = _found(client, name, project=project if slash else None, **narrowed)
     for found in islice(lines, count):
+        line = Line.of_event(found)
         if as_json:
-            print_json(found)
+            print_json({name: found[name] for name in ("task", "attempt", "offset")} | line.value)
         else:
             name = f"{found['task'][-SHOWN_ID:]}.{found['attempt']} "
             sys.stdout.buffer.write(name.encode())  # as the printer does: text has a buffer of its own
-            printer.print([Line.of_event(found | {"partial": False})])
+            printer.print([replace(line, partial=False)])
 
 
 def _found(client: Client, spider: str, **which: Any) -> Iterator[dict[str, Any]]:

@@ -22,6 +22,7 @@ log("refused", level="error", site="y")
 log("slow", level="warning", site="x")
 log("long " * 20_000, level="critical", site="x")
 sys.stdout.flush()
+sys.stdout.buffer.write(b"caf\\xe9 is no UTF-8\\n")
 logging.basicConfig(level="DEBUG", format="%(asctime)s [%(name)s] %(levelname)s: %(message)s")
 logging.debug("details")
 try:
@@ -108,6 +109,20 @@ def test_all_tasks_of_a_spider_newest_first(up: Cli, done: list[str]) -> None:
     assert up("logs", "--spider", "other/talker").out == b""
 
 
+def test_json_of_a_spider_is_that_of_its_tasks_and_where_it_is(up: Cli, done: list[str]) -> None:
+    both = [up("logs", *which, "--json").out for which in (("--spider", "talker"), (done[1],))]
+    of_spider, of_task = ([json.loads(line) for line in out.splitlines()] for out in both)
+    of_newest = [line for line in of_spider if line["task"] == done[1]]
+    where = [{name: line.pop(name) for name in ("task", "attempt", "offset")} for line in of_newest]
+    assert of_newest == of_task
+    assert "caf\ufffd is no UTF-8" in [line["text"] for line in of_newest]
+    assert [place["offset"] for place in where] == sorted({place["offset"] for place in where})
+
+
+def test_a_spider_of_another_project_has_no_lines(up: Cli, done: list[str]) -> None:
+    assert up("logs", "--spider", "other/talker").out == b""
+
+
 class Slow(BaseHTTPRequestHandler):
     """Finds a line at once, and the next one never."""
 
@@ -115,8 +130,9 @@ class Slow(BaseHTTPRequestHandler):
         if "cursor=" in self.path:
             self.rfile.read(1)  # until the client leaves
             return
-        line = {"task": "0" * 36, "attempt": 1, "offset": 0, "time": "", "stream": "stdout", "text": "found"}
-        body = json.dumps({"lines": [line], "unreadable": [], "next": "0" * 36}).encode()
+        line = {"task": "0" * 36, "attempt": 1, "offset": 0, "time": "", "stream": "stdout"}
+        lines = [line | {"partial": False, "text": "found"}]
+        body = json.dumps({"lines": lines, "unreadable": [], "next": "0" * 36}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
