@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 
 from silkmill.runtime import logging as engine_logging
+from silkmill.runtime.enginelog import EngineLog
 
 
 @pytest.fixture(autouse=True)
@@ -73,3 +76,26 @@ def test_the_file_rotates_by_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     files = sorted(tmp_path.iterdir())
     assert len(files) == 1 + engine_logging.FILES_KEPT
     assert all(file.stat().st_size <= 2000 for file in files)
+
+
+def test_a_file_that_is_renamed_while_it_is_read_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = RotatingFileHandler(tmp_path / engine_logging.FILE_NAME, backupCount=engine_logging.FILES_KEPT)
+    for number in range(3):
+        handler.emit(logging.makeLogRecord({"msg": f"line {number}"}))
+        handler.doRollover()
+    handler.emit(logging.makeLogRecord({"msg": "line 3"}))
+    original = Path.open
+
+    def open_and_rotate(path: Path, *arguments: Any) -> Any:
+        file = original(path, *arguments)
+        if path.name in (engine_logging.FILE_NAME, f"{engine_logging.FILE_NAME}.2"):
+            handler.doRollover()
+        return file
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", open_and_rotate)
+        read = list(EngineLog(tmp_path).lines())
+    handler.close()
+    assert read == [b"line %d\n" % number for number in range(4)]
