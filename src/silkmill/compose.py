@@ -57,9 +57,10 @@ from silkmill.master.workers import Workers
 from silkmill.ports.bucket import Bucket
 from silkmill.ports.clock import Clock
 from silkmill.ports.store import Store
-from silkmill.runtime import logging
+from silkmill.runtime import expressions, logging
 from silkmill.runtime.datadir import DataDirectory
 from silkmill.runtime.enginelog import EngineLog
+from silkmill.runtime.expressions import Expressions
 from silkmill.runtime.loop import every
 
 _log = structlog.get_logger(__name__)
@@ -110,7 +111,8 @@ def make_master(
     firings = Firings(store, tasks, check, canceller, feed, clock)
     writer = LogWriter(store, bucket, tasks.change)
     live = LiveStatistics(store, feed, clock)
-    reader = LogReader(store, bucket)
+    tried = Expressions()
+    reader = LogReader(store, bucket, tried)
     collector = Collector(
         store, tasks, versions, workers.slots, writer, feed, outages, live, preparations, clock
     )
@@ -128,6 +130,7 @@ def make_master(
             log_reader=reader,
             log_search=LogSearch(store, reader),
             engine_log=engine_log,
+            expressions=tried,
             workers=workers,
             dispatcher=dispatcher,
             permits=permits,
@@ -191,6 +194,7 @@ class Engine:
             master = make_master(store, bucket, SystemClock(), given, engine_log, settings.policy)
             if given is not None:
                 master.parts.feed.watch(given.notice)
+            stack.push_async_callback(master.parts.expressions.close)
             token, is_new = directory.token()
             agent = Agent(master.link, directory.path, _agent_settings(settings), SystemClock())
             app = create_app(master.parts, token)
@@ -212,6 +216,7 @@ class Engine:
                 group.create_task(every(collection.TICK_SECONDS, self._master.collection.tick)),
                 group.create_task(every(blob_objects.TICK_SECONDS, self._master.leftovers.tick)),
                 group.create_task(every(groups.TICK_SECONDS, self._master.parts.intake.groups.tick)),
+                group.create_task(every(expressions.TICK_SECONDS, self._master.parts.expressions.tick)),
                 group.create_task(self._master.firings.run()),
                 group.create_task(every(statistics.TICK_SECONDS, live.tick, wake=live.wake)),
             ]
@@ -258,11 +263,13 @@ async def reading(data: Path) -> AsyncIterator[Reading]:
     """The API's reading half over a data directory: it dispatches nothing and takes no lock."""
     token = secrets.token_urlsafe(32)
     directory = DataDirectory(data)
-    with SqliteStore.open(directory.database) as store:
+    async with AsyncExitStack() as stack:
+        store = stack.enter_context(SqliteStore.open(directory.database))
         bucket, engine_log = LocalBucket(directory.bucket), EngineLog(directory.logs)
         master = make_master(store, bucket, SystemClock(), engine_log=engine_log)
-        async with serving(create_app(master.parts, token), "127.0.0.1", 0, grace_seconds=0) as url:
-            yield Reading(url, token)
+        stack.push_async_callback(master.parts.expressions.close)
+        app = create_app(master.parts, token)
+        yield Reading(await stack.enter_async_context(serving(app, "127.0.0.1", 0, grace_seconds=0)), token)
 
 
 def _agent_settings(settings: Settings) -> AgentSettings:

@@ -21,7 +21,7 @@ URL = "http://127.0.0.1:6810"
 
 
 def app_of(rig: Rig, engine_log: EngineLog | None = None) -> FastAPI:
-    reader = LogReader(rig.store, rig.bucket)
+    reader = LogReader(rig.store, rig.bucket, rig.expressions)
     parts = Parts(
         store=rig.store,
         clock=rig.clock,
@@ -35,6 +35,7 @@ def app_of(rig: Rig, engine_log: EngineLog | None = None) -> FastAPI:
         log_reader=reader,
         log_search=LogSearch(rig.store, reader),
         engine_log=engine_log,
+        expressions=rig.expressions,
         workers=rig.workers,
         dispatcher=rig.dispatcher,
         permits=rig.permits,
@@ -48,8 +49,10 @@ def app_of(rig: Rig, engine_log: EngineLog | None = None) -> FastAPI:
 
 
 @pytest.fixture
-def rig() -> Rig:
-    return Rig(MemoryStore())
+async def rig() -> AsyncIterator[Rig]:
+    rig = Rig(MemoryStore())
+    yield rig
+    await rig.expressions.close()
 
 
 @pytest.fixture

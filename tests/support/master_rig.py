@@ -42,6 +42,7 @@ from silkmill.master.workers import Workers
 from silkmill.ports.bucket import Bucket
 from silkmill.ports.link import Command, Held, Registered, Registration, WorkOrder
 from silkmill.ports.store import Store
+from silkmill.runtime.expressions import Expressions
 
 Answer = TypeVar("Answer")
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -98,6 +99,7 @@ class Rig:
             store, self.bucket, self.tasks, self.versions, check, self.dispatcher, admission, self.clock
         )
         self.statistics = LiveStatistics(store, self.feed, self.clock)
+        self.expressions = Expressions()
         self.logs = LogWriter(store, self.bucket, self.tasks.change)
         self.collector = Collector(
             store=store,

@@ -21,11 +21,13 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         bench = LogBench()
         await bench.open()
         yield bench
+        await bench.expressions.close()
         return
     with SqliteStore.open(tmp_path / "silkmill.db") as store:
         bench = LogBench(store, LocalBucket(tmp_path / "bucket"))
         await bench.open()
         yield bench
+        await bench.expressions.close()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from silkmill.master.logs import Hit, LogReader, LogUpkeep, LogWriter, Wanted
 from silkmill.ports.bucket import Bucket
 from silkmill.ports.store import Store
 from silkmill.protocol.logframe import LogFramer, system_line
+from silkmill.runtime.expressions import Expressions
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1, seconds=1)
@@ -105,6 +106,7 @@ class LogBench:
 
     store: Store = field(default_factory=MemoryStore)
     bucket: Bucket = field(default_factory=memory_bucket)
+    expressions: Expressions = field(default_factory=Expressions)
     changes: int = 0
 
     def __post_init__(self) -> None:
@@ -117,7 +119,7 @@ class LogBench:
         self._swap = store.swap
         self.writer = LogWriter(store, bucket, self.change)
         self.upkeep = LogUpkeep(store, bucket, self.change)
-        self.reader = LogReader(self.store, self.bucket)
+        self.reader = LogReader(self.store, self.bucket, self.expressions)
 
     async def change(self, task_id: str, decide: Callable[[Task], Task | None]) -> Task:
         while True:

@@ -48,7 +48,7 @@ async def test_a_log_that_another_master_closed_is_merged_whole(rig: Rig, agent:
     task = await rig.task(ref.task_id)
     assert task.history[0].log_object is not None
     assert await rig.store.log_tail(ref) == []
-    raw = [piece async for piece in LogReader(rig.store, rig.bucket).raw(task, 1, STDOUT)]
+    raw = [piece async for piece in LogReader(rig.store, rig.bucket, rig.expressions).raw(task, 1, STDOUT)]
     assert b"".join(raw) == b"a line of a log\n" * 6000
 
 

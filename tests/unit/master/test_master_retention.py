@@ -80,7 +80,7 @@ async def left(rig: Rig) -> list[str]:
 
 async def assert_whole(rig: Rig, task_id: str, log: bytes = LOG, items: int = 3) -> None:
     task = await rig.task(task_id)
-    reader = LogReader(rig.store, rig.bucket)
+    reader = LogReader(rig.store, rig.bucket, rig.expressions)
     assert b"".join([page.data async for page in reader.pages(task, 1)]) == log
     assert len(await rig.store.items(AttemptRef(task_id, 1))) == items
 

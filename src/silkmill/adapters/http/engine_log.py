@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 import msgspec
 from fastapi import APIRouter
@@ -18,8 +19,9 @@ from silkmill.adapters.http.logs import Tail
 from silkmill.adapters.http.parts import parts_of
 from silkmill.adapters.http.times import aware
 from silkmill.master.logs import Needle, parse_needle
-from silkmill.master.logs.needle import Patience, matcher
+from silkmill.master.logs.needle import fitting, may_match
 from silkmill.protocol.loglevel import Level, level_named
+from silkmill.runtime.expressions import Expressions
 
 LINES_PER_PIECE = 500
 router = APIRouter(prefix="/logs")
@@ -34,13 +36,21 @@ async def system(
     since: datetime | None = None,
 ) -> Response:
     """JSON lines as they were written, oldest first; with `tail` the last of them."""
-    log = parts_of(request).engine_log
+    parts = parts_of(request)
     choice = _Choice(
         Level[level.upper()] if level else None, parse_needle(grep) if grep else None, aware(since)
     )
-    lines = choice.of(log.lines() if log else ())
-    body = lines if tail is None else iter(await asyncio.to_thread(deque, lines, tail))
-    return StreamingResponse(_in_pieces(body), media_type="application/x-ndjson")
+    lines = parts.engine_log.lines() if parts.engine_log else iter(())
+    pieces = choice.pieces(lines, parts.expressions)
+    if tail is not None:
+        last: deque[bytes] = deque(maxlen=tail)
+        async for piece in pieces:
+            last.extend(piece)
+        return Response(b"".join(last), media_type=_KIND)
+    return StreamingResponse((b"".join(piece) async for piece in pieces), media_type=_KIND)
+
+
+_KIND = "application/x-ndjson"
 
 
 class _Line(msgspec.Struct):
@@ -54,14 +64,16 @@ class _Choice:
     needle: Needle | None
     since: datetime | None
 
-    def of(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        matches, patience = matcher(self.needle), Patience()
-        for number, line in enumerate(lines):
-            if number % LINES_PER_PIECE == 0:
-                patience = Patience()
-            if line.endswith(b"\n") and matches(line) and self._is_new_and_bad_enough(line):
-                yield line
-            patience.check()
+    async def pieces(self, lines: Iterator[bytes], expressions: Expressions) -> AsyncIterator[list[bytes]]:
+        """Chosen lines, some at a time."""
+        while read := await asyncio.to_thread(list, islice(lines, LINES_PER_PIECE)):
+            may_fit = await asyncio.to_thread(list, filter(self._may_fit, read))
+            if found := await fitting(self.needle, may_fit, _without_newline, expressions):
+                yield found
+
+    def _may_fit(self, line: bytes) -> bool:
+        whole = line.endswith(b"\n")
+        return whole and may_match(self.needle)(line) and self._is_new_and_bad_enough(line)
 
     def _is_new_and_bad_enough(self, line: bytes) -> bool:
         if self.level is None and self.since is None:
@@ -77,11 +89,5 @@ class _Choice:
 _decode = msgspec.json.Decoder(_Line).decode
 
 
-def _in_pieces(lines: Iterator[bytes]) -> Iterator[bytes]:
-    piece: list[bytes] = []
-    for line in lines:
-        piece.append(line)
-        if len(piece) == LINES_PER_PIECE:
-            yield b"".join(piece)
-            piece = []
-    yield b"".join(piece)
+def _without_newline(line: bytes) -> bytes:
+    return line[:-1]

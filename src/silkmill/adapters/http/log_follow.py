@@ -16,7 +16,7 @@ from silkmill.domain.task import Task
 from silkmill.master.feed import Hint, LimitsChanged, Resync, StatisticsChanged, Subscription, TaskChanged
 from silkmill.master.logs import LogPage
 from silkmill.master.logs.closing import closing_page
-from silkmill.master.logs.sieve import Sieve, sifted
+from silkmill.master.logs.sieve import Sieve
 
 PAGE_BYTES = 256 * 1024
 _POSITION = re.compile(r"([1-9]\d{0,9}):(\d{1,18})\Z")
@@ -109,7 +109,7 @@ class LogFollow:
         """The wanted frames of a page; pages of one attempt come in order."""
         if self._sieve is None or self._sieve[0] != number:
             self._sieve = number, await self._new_sieve(task, number, page)
-        return (await sifted(page, self._sieve[1])).data
+        return (await self._parts.log_reader.sifted(page, self._sieve[1])).data
 
     async def _new_sieve(self, task: Task, number: int, page: LogPage) -> Sieve:
         return await self._parts.log_reader.sieve(task, number, self._choice.wanted, page.offset)
@@ -120,7 +120,7 @@ class LogFollow:
         if page is None or self._closed == number:
             return b""
         self._pass_end_of(number)
-        return (await sifted(page, Sieve(self._choice.wanted))).data
+        return (await self._parts.log_reader.sifted(page, Sieve(self._choice.wanted))).data
 
     def _pass_end_of(self, number: int) -> None:
         """Nothing of the attempt is left, its closing line neither: who comes back begins with the next."""

@@ -13,7 +13,7 @@ from fastapi import Query
 from silkmill.adapters.http.times import aware
 from silkmill.domain.task import Task
 from silkmill.master.logs import LogReader, Wanted, parse_needle
-from silkmill.master.logs.sieve import Sieve, sifted
+from silkmill.master.logs.sieve import Sieve
 from silkmill.master.logs.wanted import frame_time, parse_where
 from silkmill.protocol.logframe import STDERR, STDOUT, Frame, parse_frame, parse_frames
 from silkmill.protocol.loglevel import Level
@@ -65,7 +65,7 @@ class Choice:
             hits = await reader.last(task, number, self.wanted, lines)
             return b"".join(hit.line for hit in hits)
         page = await reader.tail(task, number, lines, self.wanted.stream)
-        return (await sifted(page, Sieve(self.wanted))).data
+        return (await reader.sifted(page, Sieve(self.wanted))).data
 
     def shaped(self, frames: bytes) -> bytes:
         """Frames as they are given to the reader."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from silkmill.master.versions import Versions
     from silkmill.master.workers import Workers
     from silkmill.runtime.enginelog import EngineLog
+    from silkmill.runtime.expressions import Expressions
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Parts:
     log_search: LogSearch
     engine_log: EngineLog | None
     """None where the engine keeps none in files."""
+    expressions: Expressions
     workers: Workers
     dispatcher: Dispatcher
     permits: PermitBook

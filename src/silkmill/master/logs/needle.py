@@ -1,33 +1,31 @@
-"""What lines are searched for: plain bytes, or an expression that cannot keep the engine busy for long."""
+"""What lines are searched for: plain bytes, or an expression, which other processes try."""
 
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import compress
 from re import _parser  # type: ignore[attr-defined]
-from typing import Any
+from typing import TypeVar
 
 from silkmill.domain.errors import BadInput
+from silkmill.runtime.expressions import Expressions, TooSlow
 
-EXPRESSION_BYTES = 2048
-"""An expression sees so much of a line: Python's engine cannot be interrupted inside of one."""
-SLOW_SECONDS = 1.0
-"""Matching the lines of one window may take so long; a usual expression needs 10 ms."""
+EXPRESSION_BYTES = 4096
+"""Compiling one takes the engine 1 µs a byte."""
 
 Needle = bytes | re.Pattern[bytes]
+Value = TypeVar("Value")
 
 
 def parse_needle(expression: str) -> Needle:
-    """What to search for: plain bytes where the expression has nothing special in it. Raises BadInput.
-
-    Refused is a repeat inside of a repeat, such as `(a+)+`: one line could keep the engine busy for years."""
+    """What to search for: plain bytes where the expression has nothing special in it. Raises BadInput."""
     text = expression.encode()
     if not _SPECIAL(text):
         return text
+    if len(text) > EXPRESSION_BYTES:
+        raise _bad_expression(f"it is longer than {EXPRESSION_BYTES} bytes", "search for less")
     try:
-        if _repeats_a_repeat(_parser.parse(text), repeated=False):
-            raise _bad_expression("it repeats a group that has a repeat inside", "leave one of the two out")
         return re.compile(text)
     except re.error as error:
         raise _bad_expression(
@@ -37,25 +35,32 @@ def parse_needle(expression: str) -> Needle:
         raise _bad_expression("it is too deep, or repeats something too often", "search for less") from None
 
 
-def matcher(needle: Needle | None) -> Callable[[bytes], bool]:
-    """Whether a text matches; without a needle every one does."""
-    if needle is None:
-        return lambda text: True
+def may_match(needle: Needle | None) -> Callable[[bytes], bool]:
+    """Whether a text has the plain bytes. Without any every one does, and those that an expression matches
+    are told by `fitting`."""
     if isinstance(needle, bytes):
         return lambda text: needle in text
-    return lambda text: needle.search(text, 0, EXPRESSION_BYTES) is not None
+    return lambda text: True
 
 
-class Patience:
-    """Ends the search of an expression that takes too long on the lines of one window."""
+async def fitting(
+    needle: Needle | None,
+    values: list[Value],
+    text_of: Callable[[Value], bytes],
+    expressions: Expressions,
+) -> list[Value]:
+    """Those whose text an expression matches; all of them if the needle is none.
 
-    def __init__(self) -> None:
-        self._end = time.monotonic() + SLOW_SECONDS
-
-    def check(self) -> None:
-        """To be called after each line. Raises BadInput."""
-        if time.monotonic() > self._end:
-            raise _bad_expression("it is too slow on this log", "make it simpler, or search for a plain word")
+    Raises BadInput for one that takes too long, and Unavailable."""
+    if not isinstance(needle, re.Pattern) or not values:
+        return values
+    try:
+        found = await expressions.matches(needle.pattern, list(map(text_of, values)))
+    except TooSlow:
+        raise _bad_expression(
+            "it is too slow on this log", "make it simpler, or search for a plain word"
+        ) from None
+    return list(compress(values, found))
 
 
 def required(needle: Needle | None) -> bytes:
@@ -74,27 +79,6 @@ def required(needle: Needle | None) -> bytes:
 
 
 _SPECIAL = re.compile(rb"[.^$*+?{}\[\]\\|()]").search
-
-
-def _repeats_a_repeat(parsed: Any, *, repeated: bool) -> bool:
-    for operator, argument in parsed:
-        repeats = operator in (_parser.MAX_REPEAT, _parser.MIN_REPEAT)
-        varies = repeats and argument[0] != argument[1]
-        if varies and repeated:
-            return True
-        inside = repeated or (repeats and argument[1] > 1)
-        if any(_repeats_a_repeat(part, repeated=inside) for part in _parts_of(argument)):
-            return True
-    return False
-
-
-def _parts_of(argument: Any) -> Iterator[Any]:
-    """The patterns inside an operator's argument, however deep its tuples and lists are."""
-    if isinstance(argument, _parser.SubPattern):
-        yield argument
-    elif isinstance(argument, tuple | list):
-        for item in argument:
-            yield from _parts_of(item)
 
 
 def _bad_expression(why: str, remedy: str) -> BadInput:

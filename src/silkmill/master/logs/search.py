@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
 
 from silkmill.master.logs.grams import looked_up
 from silkmill.master.logs.layout import Log
@@ -22,6 +22,8 @@ MOST_LOOK_BACK_BYTES = 1024 * 1024
 """Where all of those are pieces of one line that was cut."""
 STRETCH_BYTES = 1024 * 1024
 Span = tuple[int, int]
+Fitting = Callable[[list[Hit]], Awaitable[list[Hit]]]
+"""Those that an expression matches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Found:
     size: int
 
 
-async def search(log: Log, wanted: Wanted, start: int) -> AsyncIterator[Found]:
+async def search(log: Log, wanted: Wanted, start: int, fitting: Fitting) -> AsyncIterator[Found]:
     """Hits from `start` on, in order, window by window. The needle is looked for in each piece of a line that
     was cut at 64 KiB.
 
@@ -45,11 +47,11 @@ async def search(log: Log, wanted: Wanted, start: int) -> AsyncIterator[Found]:
         elif begin > at:
             sieve.skip()  # blocks without bad lines, in which no wanted line goes on
         async for found in _through(log, sieve, max(begin, at), end, stop):
-            yield found
+            yield replace(found, hits=await fitting(found.hits))
             at = found.next_offset
 
 
-async def last_hits(log: Log, wanted: Wanted, lines: int) -> list[Hit]:
+async def last_hits(log: Log, wanted: Wanted, lines: int, fitting: Fitting) -> list[Hit]:
     """The last of all hits, looked for from the end."""
     hits: list[Hit] = []
     stop = log.end
@@ -59,8 +61,8 @@ async def last_hits(log: Log, wanted: Wanted, lines: int) -> list[Hit]:
             break
         sieve = await sieve_at(log, wanted, begin)
         found = [hit async for found in _through(log, sieve, begin, end, stop) for hit in found.hits]
-        hits[:0] = [hit for hit in found if hit.offset < stop]
-        stop = min([begin, *(hit.offset for hit in hits[:1])])
+        hits[:0] = await fitting([hit for hit in found if hit.offset < stop])
+        stop = min([begin, *(hit.offset for hit in found[:1])])
     return hits[-lines:]
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from silkmill.master.logs.needle import Patience, matcher
+from silkmill.master.logs.needle import may_match
 from silkmill.master.logs.pages import TIME_BYTES, LogPage, lines_of
 from silkmill.master.logs.wanted import Wanted
 from silkmill.protocol.logframe import STDERR, STDOUT, STDOUT_JSON, parse_frame
@@ -22,15 +21,19 @@ class Hit:
     offset: int
     line: bytes = field(repr=False)
 
+    @property
+    def text(self) -> bytes:
+        return self.line.split(b" ", 3)[-1][:-1]
+
 
 class Sieve:
     """Not for several threads at once. A LOG message that was cut into several frames is given as a whole, at
-    its last one."""
+    its last one. It tries no expression: a frame that only an expression can refuse is a hit."""
 
     def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted
         self._literals = wanted.literals
-        self._matches = matcher(wanted.needle)
+        self._may_match = may_match(wanted.needle)
         self._levels = {STDOUT: Levels(), STDERR: Levels()}
         self._pieces: list[Hit] = []
 
@@ -51,14 +54,12 @@ class Sieve:
                 self._levels[tag] = Levels()
 
     def hits(self, page: LogPage) -> list[Hit]:
-        """Those of a page. Raises BadInput for an expression that takes too long."""
+        """Those of a page."""
         if not self._must_see(page) and any(literal not in page.data for literal in self._literals):
             return []
-        patience = Patience()
         hits: list[Hit] = []
         for offset, line in lines_of(page, None if self.wanted.by_record else self.wanted.stream):
             hits += self._take(Hit(offset, line))
-            patience.check()
         return hits
 
     def look_back(self, lines: list[Hit]) -> None:
@@ -72,7 +73,7 @@ class Sieve:
 
     def _take(self, hit: Hit) -> list[Hit]:
         found = self._record(hit) if self.wanted.by_record else [hit]
-        return [hit for hit in found if self._wants_line(hit.line)]
+        return [hit for hit in found if self._wants(hit)]
 
     def _record(self, hit: Hit) -> list[Hit]:
         """The frames of which it is certain now that their level and fields are those that are wanted."""
@@ -99,22 +100,14 @@ class Sieve:
     def _is_bad_enough(self, levels: Levels) -> bool:
         return self.wanted.level is not None and (levels.level or 0) >= self.wanted.level
 
-    def _wants_line(self, line: bytes) -> bool:
+    def _wants(self, hit: Hit) -> bool:
         stream, since = self.wanted.stream, self.wanted.since
-        if stream is not None and not line.startswith(stream, TIME_BYTES + 1):
+        if stream is not None and not hit.line.startswith(stream, TIME_BYTES + 1):
             return False
-        if since is not None and line[:TIME_BYTES] < since:
+        if since is not None and hit.line[:TIME_BYTES] < since:
             return False
-        return self._matches(line.split(b" ", 3)[-1][:-1])
+        return self._may_match(hit.text)
 
 
 def ends_line(frame: bytes) -> bool:
     return frame.split(b" ", 3)[2:3] == [b"F"]
-
-
-async def sifted(page: LogPage, sieve: Sieve) -> LogPage:
-    """The page with the wanted frames only. In a thread: an expression may take its time."""
-    if sieve.wanted == Wanted():
-        return page
-    hits = await asyncio.to_thread(sieve.hits, page)
-    return replace(page, data=b"".join(hit.line for hit in hits))

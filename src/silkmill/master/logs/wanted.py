@@ -50,7 +50,7 @@ class Wanted:
 
 
 def frame_time(at: datetime) -> bytes:
-    """As frames have it, whose times are compared as text: 1970 for what is before, 9999 for what is after."""
+    """As frames have it, compared as text: 1970 for what is before, 9999 for what is after."""
     since_epoch = min(max(at, _EPOCH), _LAST) - _EPOCH
     return rfc3339(since_epoch // _MICROSECOND * 1000).encode()
 

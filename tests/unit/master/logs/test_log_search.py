@@ -1,8 +1,10 @@
-"""Expressions that search takes, refuses, and gives up on; and the filter that spares it blocks."""
+"""Expressions that search takes and refuses; and the filter that spares it blocks."""
 
 from __future__ import annotations
 
+import itertools
 import re
+import time
 from datetime import datetime
 
 import pytest
@@ -15,6 +17,7 @@ from silkmill.master.logs.pages import LogPage
 from silkmill.master.logs.sieve import Sieve
 from silkmill.master.logs.wanted import frame_time
 from silkmill.protocol.logframe import frame_line
+from silkmill.protocol.loglevel import Level
 
 
 @pytest.mark.parametrize("plain", ["error", "item 12/34", "größe", 'x="1"', ""])
@@ -23,21 +26,12 @@ def test_plain_text_stays_bytes(plain: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "expression", ["a+b*", r"\d{4}-\d\d", "(foo|bar)+", "^x$", "(ab){3}c*", r"(?i)error", "[a-z]+ .*"]
+    "expression", ["a+b*", r"\d{4}-\d\d", "(foo|bar)+", "^x$", "(ab){3}c*", r"(?i)error", r"(\d+\.)+"]
 )
 def test_usual_expressions_are_taken(expression: str) -> None:
     parsed = parse_needle(expression)
     assert isinstance(parsed, re.Pattern)
     assert parsed.pattern == expression.encode()
-
-
-@pytest.mark.parametrize(
-    "expression", ["(a+)+", "(a*)*b", "((ab?)c)+", r"(\w+\s*)*$", "(x|(a+))+", "(?:a{1,5}){2,}", "((a+?)b)*"]
-)
-def test_a_repeat_inside_a_repeat_is_refused(expression: str) -> None:
-    with pytest.raises(BadInput, match="repeat inside") as refused:
-        parse_needle(expression)
-    assert refused.value.field == "grep"
 
 
 @pytest.mark.parametrize("expression", ["(", "[", "*", "a**", "(?P<x>"])
@@ -46,17 +40,18 @@ def test_a_broken_expression_is_bad_input(expression: str) -> None:
         parse_needle(expression)
 
 
-def test_a_slow_expression_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(needle, "SLOW_SECONDS", 0.0)
-    data = frame_line(b"stdout", b"x" * 100, 1)
-    with pytest.raises(BadInput, match="too slow"):
-        Sieve(Wanted(needle=parse_needle("x+"))).hits(LogPage(0, data, len(data), True))
+def test_an_expression_that_would_take_long_to_compile_is_bad_input() -> None:
+    assert parse_needle("a|" * 2048)
+    with pytest.raises(BadInput, match="longer than"):
+        parse_needle("a|" * 2048 + "b")
 
 
-def test_an_expression_sees_the_beginning_of_a_line_only() -> None:
-    matches = needle.matcher(re.compile(b"x.*y"))
-    assert matches(b"x" + b"." * 2000 + b"y")
-    assert not matches(b"x" + b"." * 3000 + b"y")
+def test_a_machine_may_be_slow_at_looking_for_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = itertools.count(step=3600.0)
+    monkeypatch.setattr(time, "monotonic", lambda: next(hours))
+    line = frame_line(b"stdout", b"ERROR failed", 1)
+    page = LogPage(0, line * 100, len(line) * 100, True)
+    assert len(Sieve(Wanted(level=Level.ERROR)).hits(page)) == 100
 
 
 @pytest.mark.parametrize(
@@ -113,5 +108,7 @@ def test_a_block_of_random_letters_is_always_looked_into(monkeypatch: pytest.Mon
         ("9999-12-31T23:59:59.999999-12:00", b"9999-12-31T23:59:59.999999000Z"),
     ],
 )
-def test_a_time_is_written_as_frames_have_it_or_as_the_nearest_they_can_have(at: str, expected: bytes) -> None:
+def test_a_time_is_written_as_frames_have_it_or_as_the_nearest_they_can_have(
+    at: str, expected: bytes
+) -> None:
     assert frame_time(datetime.fromisoformat(at)) == expected
