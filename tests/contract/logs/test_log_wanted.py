@@ -191,6 +191,37 @@ async def test_a_line_goes_on_behind_the_border_of_a_block(
     assert [hit.line for hit in await bench.hits(Wanted(level=Level.INFO))] == [*frames[1:3], frames[5]]
 
 
+async def test_a_word_behind_the_border_of_a_block_is_of_the_line_before_it(
+    bench: LogBench, small_sizes: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The block of the bad line has not the word, the block of the word has no bad line. So with a message of
+    several frames."""
+    monkeypatch.setattr(upkeep, "BLOCK_BYTES", 70_000)
+    monkeypatch.setattr(grams, "FEWEST_BLOCKS", 2)
+    long = frame_line(b"stdout", b"z" * 59_900, START_NS)
+    failed, last = (
+        b"".join(LogFramer(b"stderr").feed(text, START_NS))
+        for text in (b"ERROR:root:failed\n" + _TRACEBACK[:-16], b"KeyError: 'page'" + b"!" * 10_000 + b"\n")
+    )
+    value = {"level": "error", "message": "long " * 14_200, "fields": {"place": "example"}}
+    head, tail = frame_line(b"stdout/json", json.dumps(value).encode(), START_NS).splitlines(keepends=True)
+    log = b"".join([long, failed, last, long, long, head, tail, long, long, last])
+    await bench.append_all(log, 200_000)
+    await bench.close()
+    await bench.keep_up(NOW)
+    opened = await Log.open(bench.store, bench.bucket, await bench.task(), 1)
+    assert opened.merged is not None
+    blocks = {block.start: block.worst for block in opened.merged.blocks}
+    assert blocks[log.index(last)] == 0
+    assert blocks[log.index(tail)] < Level.ERROR
+    for wanted, expected in (
+        (Wanted(level=Level.ERROR, needle=b"KeyError"), [last]),
+        (Wanted(level=Level.ERROR, where=(("place", "example"),)), [head, tail]),
+    ):
+        assert [hit.line for hit in await bench.hits(wanted)] == expected
+        assert [hit.line for hit in await bench.reader.last(await bench.task(), 1, wanted, 9)] == expected
+
+
 async def test_a_line_goes_on_in_the_next_block_of_its_stream(
     bench: LogBench, small_sizes: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

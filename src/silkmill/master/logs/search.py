@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from silkmill.master.logs.grams import looked_up
 from silkmill.master.logs.layout import Log
@@ -136,18 +137,23 @@ async def _spans(log: Log, wanted: Wanted, start: int) -> AsyncIterator[Span]:
     if log.merged is None or not (hashes or wanted.by_record):
         yield start, log.end
         return
-    first = log.block_at(start)
+    blocks, first = log.merged.blocks, log.block_at(start)
     async for number in log.merged.may_hold(hashes, first):
-        block = log.merged.blocks[number]
         goes_on = number == first > 0  # perhaps with lines that continue one before
-        if goes_on or _may_hold(block, wanted):
-            yield max(start, block.start), block.end
+        if goes_on or _may_hold(blocks, number, wanted, by_words=bool(hashes)):
+            yield max(start, blocks[number].start), blocks[number].end
 
 
-def _may_hold(block: Block, wanted: Wanted) -> bool:
+def _may_hold(blocks: list[Block], number: int, wanted: Wanted, *, by_words: bool) -> bool:
+    """`by_words`: the block of the line that one in here continues need not be among those that are read."""
+    block = blocks[number]
     if wanted.where and not block.frames_of(STDOUT_JSON):
         return False
-    return wanted.level is None or block.worst >= wanted.level
+    if wanted.level is None or block.worst >= wanted.level:
+        return True
+    before = (blocks[at] for at in range(number - 1, -1, -1)) if by_words else iter(())
+    near = takewhile(lambda other: other.end > block.start - MOST_LOOK_BACK_BYTES, before)
+    return any(other.worst >= wanted.level for other in near)
 
 
 def _stretches(begin: int, end: int) -> list[Span]:
