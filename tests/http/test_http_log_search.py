@@ -142,6 +142,29 @@ async def test_all_tasks_of_a_spider_newest_first(client: AsyncClient, tasks: li
     assert [found for found in await search(client, limit=limit) if found == closing] == [closing]
 
 
+@pytest.mark.parametrize("limit", range(1, 10))
+@pytest.mark.parametrize("grep", [None, "first", "f[i]rst|ERROR"])
+async def test_a_message_of_several_frames_is_given_once(
+    rig: Rig, agent: Agent, client: AsyncClient, version: str, limit: int, grep: str | None
+) -> None:
+    long = message("error", 2, first="long " * 40_000)
+    frames = [line("ERROR 0"), line("ERROR 1"), *long.splitlines(keepends=True), long, line("ERROR 2", 3)]
+    await rig.submit()
+    await agent.log(await agent.started(), b"".join(frames))
+    whole = await client.search_logs("news", level="error", grep=grep)
+    assert len(whole["lines"]) == {None: 11, "first": 2}.get(grep, 5)
+    assert whole["next"] is None
+    lines: list[dict[str, Any]] = []
+    cursor = None
+    for _ in range(12):
+        page = await client.search_logs("news", level="error", grep=grep, limit=limit, cursor=cursor)
+        lines += page["lines"]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert lines == whole["lines"]
+
+
 @pytest.mark.parametrize("setting", ["BYTES_AT_ONCE", "TASKS_AT_ONCE", "SECONDS_AT_ONCE"])
 async def test_a_request_does_some_work_and_says_where_to_go_on(
     client: AsyncClient, tasks: list[str], setting: str, monkeypatch: pytest.MonkeyPatch

@@ -12,6 +12,7 @@ from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.errors import BadInput, NotFound
 from silkmill.domain.task import Task
 from silkmill.master.logs import Found, Hit, LogDamaged, LogReader, Wanted
+from silkmill.master.logs.sieve import is_cut_message
 from silkmill.master.logs.wanted import frame_time
 from silkmill.ports.store import Store, TaskFilter
 
@@ -62,7 +63,8 @@ class LogSearch:
     async def page(
         self, project: str | None, spider: str, wanted: Wanted, cursor: Cursor | None, limit: int
     ) -> SearchPage:
-        """Up to `limit` lines; fewer, or none, where more would be too much work at once.
+        """Up to `limit` lines and the rest of a message; fewer, or none, where more would be too much work at
+        once.
 
         Raises BadInput for an expression that takes too long, and Unavailable."""
         search = _Pass(self._reader, wanted, limit)
@@ -117,14 +119,23 @@ class _Pass:
 
     def _take(self, ref: AttemptRef, found: Found) -> Cursor | None:
         """Where the next request goes on, if this was enough."""
-        room = self._limit - len(self.page.hits)
-        self.page.hits += [(ref, hit) for hit in found.hits[:room]]
-        if len(found.hits) > room:
-            last = found.hits[room - 1]
-            return Cursor(ref.task_id, ref.number, last.offset + len(last.line))
+        taken = _whole_messages(found.hits, self._limit - len(self.page.hits))
+        self.page.hits += [(ref, hit) for hit in taken]
+        if len(taken) < len(found.hits):
+            return Cursor(ref.task_id, ref.number, taken[-1].offset + len(taken[-1].line))
         self._bytes += found.size
-        enough = len(found.hits) == room or self._bytes >= BYTES_AT_ONCE or time.monotonic() > self._end
+        enough = (
+            len(self.page.hits) >= self._limit or self._bytes >= BYTES_AT_ONCE or time.monotonic() > self._end
+        )
         return Cursor(ref.task_id, ref.number, found.next_offset) if enough else None
+
+
+def _whole_messages(hits: list[Hit], count: int) -> list[Hit]:
+    """The first ones, and those that go on with the last of them: who begins inside of a message is given the
+    whole of it."""
+    while count < len(hits) and is_cut_message(hits[count - 1].line):
+        count += 1
+    return hits[:count]
 
 
 def _attempts(task: Task, since: bytes | None, cursor: Cursor | None) -> list[tuple[int, int]]:

@@ -109,5 +109,10 @@ class Sieve:
         return self._may_match(hit.text)
 
 
+def is_cut_message(frame: bytes) -> bool:
+    """Whether it is a part of a LOG message, but not its last one."""
+    return frame.startswith(_CUT_MESSAGE, TIME_BYTES)
+
+
 def ends_line(frame: bytes) -> bool:
     return frame.split(b" ", 3)[2:3] == [b"F"]
