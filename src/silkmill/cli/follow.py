@@ -12,7 +12,7 @@ from silkmill.cli.logprint import Line, LogPrinter
 from silkmill.cli.patience import Patience
 from silkmill.cli.talk import say
 from silkmill.client.client import Client
-from silkmill.client.errors import ConnectionLost, NoServer
+from silkmill.client.errors import ConnectionLost, NoServer, Problem
 from silkmill.client.server import find_server
 from silkmill.client.sse import ServerEvent
 
@@ -55,12 +55,14 @@ class Follower:
             return client.task(self._task_id)
 
     def _take(self, event: ServerEvent) -> bool:
-        """Whether it was the end."""
+        """Whether it was the end. Raises Problem."""
         if event.name == "log":
             self._position = event.id
             if self._printer is not None:
                 self._printer.print(map(Line.of_event, event.value))
             return False
+        if event.name == "error":
+            raise Problem(event.value["status"], event.value)
         self._tell(event.value)
         given_up = event.value["state"] == "abnormal" and exit_of(event.value) is not None
         return event.name == "end" or given_up

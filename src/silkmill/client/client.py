@@ -81,7 +81,7 @@ class Client:
         return self._connection.chunks(calls.log(task_id, **which))
 
     def follow_log(self, task_id: str, **which: Any) -> Iterator[ServerEvent]:
-        """Events `log`, `state`, and `end` once the task is final and all was sent."""
+        """Events `log`, `state`, and at last `end`, once the task is final and all was sent, or `error`."""
         return self._events(calls.follow_log(task_id, **which))
 
     def search_logs(self, spider: str, **which: Any) -> dict[str, Any]:

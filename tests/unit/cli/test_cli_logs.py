@@ -30,6 +30,7 @@ try:
 except KeyError:
     logging.exception("failed")
 print("hello", flush=True)
+print("a" * 700 + "!")
 print("ERROR on stdout", flush=True)
 """
 
@@ -181,6 +182,13 @@ def test_without_a_server_the_files_are_read(alone: Cli, logging_folder: Path) -
     assert alone("logs", "--system", "--json").out == written
     (alone.data / "log" / "silkmill.jsonl").write_text('{"event": 1}\n')
     assert alone("logs", "--system").out == b'{"event": 1}\n'
+
+
+@pytest.mark.parametrize("arguments", [(), ("-f",), ("-n", "10")])
+def test_an_expression_that_never_ends_is_told(up: Cli, done: list[str], arguments: tuple[str, ...]) -> None:
+    result = up("logs", done[1], "--grep", "^(a|aa)+$", *arguments)
+    assert (result.code, result.out) == (2, b"")
+    assert "too slow on this log" in result.err
 
 
 @pytest.mark.parametrize(

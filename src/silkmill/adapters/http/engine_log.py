@@ -12,11 +12,12 @@ from itertools import islice
 import msgspec
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from silkmill.adapters.http.log_lines import LevelName
 from silkmill.adapters.http.logs import Tail
 from silkmill.adapters.http.parts import parts_of
+from silkmill.adapters.http.streamed import streamed
 from silkmill.adapters.http.times import aware
 from silkmill.master.logs import Needle, parse_needle
 from silkmill.master.logs.needle import fitting, may_match
@@ -47,7 +48,7 @@ async def system(
         async for piece in pieces:
             last.extend(piece)
         return Response(b"".join(last), media_type=_KIND)
-    return StreamingResponse((b"".join(piece) async for piece in pieces), media_type=_KIND)
+    return await streamed((b"".join(piece) async for piece in pieces), _KIND)
 
 
 _KIND = "application/x-ndjson"

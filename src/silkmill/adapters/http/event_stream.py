@@ -7,11 +7,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeVar
 
+import msgspec
 import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from silkmill.adapters.http.answers import encode
+from silkmill.adapters.http.problems import refusal
+from silkmill.domain.errors import SilkmillError, Unavailable
 
 Value = TypeVar("Value")
 HEARTBEAT_SECONDS = 15.0
@@ -36,9 +39,24 @@ async def next_within(source: AsyncIterator[Value], seconds: float = HEARTBEAT_S
         return None
 
 
+async def with_error(events: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """At last an event `error`, with the facts of a problem, where coming back would not help."""
+    async with aclosing(events):
+        try:
+            async for piece in events:
+                yield piece
+        except Unavailable:
+            raise
+        except SilkmillError as error:
+            _log.warning("an event stream ended with an error", cause=str(error))
+            yield event("error", msgspec.Raw(refusal(error).body))
+
+
 class EventStream(Response):
-    """Sends what `events` yields. What waits for a slow client is one event: the rest is read when it is
-    taken, and hints wait in the feed's bounded queue."""
+    """Sends what `events` yields; where that is Unavailable it breaks off, and the client resumes.
+
+    What waits for a slow client is one event: the rest is read when it is taken, and hints wait in the feed's
+    bounded queue."""
 
     media_type = "text/event-stream"
 
@@ -47,11 +65,13 @@ class EventStream(Response):
         del self.headers["content-length"]
         self._events = events
         self._closing = closing
+        self._broke_off = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await _first_of(self._send_events(send), _wait_disconnect(receive), self._closing.wait())
-        await _send_timely(send, b"", more=False)
+        if not self._broke_off:
+            await _send_timely(send, b"", more=False)
 
     async def _send_events(self, send: Send) -> None:
         try:
@@ -60,6 +80,9 @@ class EventStream(Response):
                     await _send_timely(send, piece, more=True)
         except TimeoutError:
             _log.info("a slow client of an event stream was disconnected")
+        except Unavailable as error:
+            self._broke_off = True
+            _log.warning("an event stream broke off", cause=str(error))
 
 
 async def _send_timely(send: Send, piece: bytes, *, more: bool) -> None:

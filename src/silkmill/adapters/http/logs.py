@@ -7,13 +7,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from silkmill.adapters.http.event_stream import EventStream
+from silkmill.adapters.http.event_stream import EventStream, with_error
 from silkmill.adapters.http.kept import check_log_kept
 from silkmill.adapters.http.log_follow import LogFollow, read_position
 from silkmill.adapters.http.log_lines import Choice, wanted
 from silkmill.adapters.http.parts import parts_of
+from silkmill.adapters.http.streamed import streamed
 from silkmill.adapters.http.which_attempt import choose_attempt
 from silkmill.master.logs import Wanted
 
@@ -58,7 +59,7 @@ async def log(
         headers["Silkmill-Next-Offset"] = str(page.next_offset)
         return Response(choice.shaped(page.data), headers=headers, media_type=kind)
     frames_of_all = choice.frames(parts.log_reader, task, ref.number, offset)
-    return StreamingResponse(_shaped(choice, frames_of_all), headers=headers, media_type=kind)
+    return await streamed(_shaped(choice, frames_of_all), kind, headers)
 
 
 @router.get("/{task_id}/log/stream")
@@ -70,14 +71,15 @@ async def follow(
     tail: Tail = None,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> EventStream:
-    """Events `log` (id: attempt:offset), `state`, `end`. Without `attempt` it goes on with the next one."""
+    """Events `log` (id: attempt:offset), `state`, and at last `end` or `error`. Without `attempt` it goes on
+    with the next one."""
     parts = parts_of(request)
     task = await parts.tasks.find(task_id)
     check_log_kept(task)
     choose_attempt(task, attempt)
     position = read_position(last_event_id) if last_event_id else None
     following = LogFollow(parts, Choice(narrowed), task.id, attempt, position)
-    return EventStream(following.events(tail), request.app.state.closing)
+    return EventStream(with_error(following.events(tail)), request.app.state.closing)
 
 
 async def _shaped(choice: Choice, frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -73,6 +73,10 @@ def install(app: FastAPI) -> None:
 
 
 async def _refused(_: Request, error: SilkmillError) -> Response:
+    return refusal(error)
+
+
+def refusal(error: SilkmillError) -> Response:
     match error:
         case Refusal():
             return problem(
