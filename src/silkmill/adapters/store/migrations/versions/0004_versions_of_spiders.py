@@ -25,7 +25,8 @@ def upgrade() -> None:
     versions = sa.select(records.c.key).where(records.c.kind == "version")
     for (key,) in op.get_bind().execute(versions).fetchall():
         doc = sa.select(records.c.doc).where(records.c.kind == "version", records.c.key == key)
-        op.bulk_insert(records, list(_listed(json.loads(op.get_bind().scalar(doc)))))
+        version = json.loads(op.get_bind().execute(doc).scalar_one())
+        op.bulk_insert(records, list(_listed(version)))
 
 
 def _listed(version: dict[str, Any]) -> Iterator[dict[str, Any]]:
