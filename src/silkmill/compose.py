@@ -24,7 +24,7 @@ from silkmill.adapters.local_link import LocalLink
 from silkmill.adapters.store.sqlite import SqliteStore
 from silkmill.domain.errors import Unavailable
 from silkmill.domain.retention import Policy
-from silkmill.master import blob_objects, collection, groups, recovery, retention, statistics, upkeep
+from silkmill.master import blob_objects, collection, deploy, groups, recovery, retention, statistics, upkeep
 from silkmill.master.admission import Admission, Everything, OnlyGiven
 from silkmill.master.belongings import AllSeries, Items, Logs
 from silkmill.master.blob_objects import Leftovers
@@ -37,6 +37,7 @@ from silkmill.master.dispatcher import Dispatcher
 from silkmill.master.feed import Feed
 from silkmill.master.firings import Firings
 from silkmill.master.intake import Intake
+from silkmill.master.listings import Listings
 from silkmill.master.log_search import LogSearch
 from silkmill.master.logs import LogReader, LogUpkeep, LogWriter
 from silkmill.master.outages import Outages
@@ -51,6 +52,7 @@ from silkmill.master.statistics import LiveStatistics
 from silkmill.master.submission import SubmissionCheck
 from silkmill.master.tasks import Tasks
 from silkmill.master.upkeep import Upkeep
+from silkmill.master.uploads import Uploads
 from silkmill.master.version_retention import VersionRetention
 from silkmill.master.versions import Versions
 from silkmill.master.workers import Workers
@@ -83,6 +85,7 @@ class Master:
     retention: Retention
     collection: Collection
     leftovers: Leftovers
+    listings: Listings
 
 
 def make_master(
@@ -106,7 +109,9 @@ def make_master(
     intake = Intake(store, bucket, tasks, versions, check, dispatcher, admission, clock)
     schedules = Schedules(store, versions, clock)
     spiders = Spiders(store, versions, schedules, feed)
-    deploy = Deploy(store, bucket, versions, spiders, outages, clock)
+    listings = Listings(store, intake, feed)
+    uploads = Uploads(store, bucket, outages, clock)
+    deploy = Deploy(store, uploads, versions, spiders, listings, clock)
     canceller = Canceller(tasks, workers, clock)
     firings = Firings(store, tasks, check, canceller, feed, clock)
     writer = LogWriter(store, bucket, tasks.change)
@@ -122,6 +127,7 @@ def make_master(
             clock=clock,
             tasks=tasks,
             intake=intake,
+            uploads=uploads,
             deploy=deploy,
             versions=versions,
             spiders=spiders,
@@ -140,7 +146,7 @@ def make_master(
             statistics=live,
             preparations=preparations,
         ),
-        link=LocalLink(workers, collector, deploy),
+        link=LocalLink(workers, collector, uploads),
         recovery=Recovery(store, tasks, workers, versions, intake.groups, outages, preparations, clock),
         upkeep=Upkeep(store, LogUpkeep(store, bucket, tasks.change), clock),
         firings=firings,
@@ -156,6 +162,7 @@ def make_master(
         ),
         collection=Collection(store, bucket, clock),
         leftovers=Leftovers(store, bucket, clock),
+        listings=listings,
     )
 
 
@@ -215,6 +222,11 @@ class Engine:
                 group.create_task(every(retention.TICK_SECONDS, self._master.retention.tick)),
                 group.create_task(every(collection.TICK_SECONDS, self._master.collection.tick)),
                 group.create_task(every(blob_objects.TICK_SECONDS, self._master.leftovers.tick)),
+                group.create_task(
+                    every(
+                        deploy.TICK_SECONDS, self._master.parts.deploy.tick, wake=self._master.listings.wake
+                    )
+                ),
                 group.create_task(every(groups.TICK_SECONDS, self._master.parts.intake.groups.tick)),
                 group.create_task(every(expressions.TICK_SECONDS, self._master.parts.expressions.tick)),
                 group.create_task(self._master.firings.run()),

@@ -27,6 +27,7 @@ def app_of(rig: Rig, engine_log: EngineLog | None = None) -> FastAPI:
         clock=rig.clock,
         tasks=rig.tasks,
         intake=rig.intake,
+        uploads=rig.uploads,
         deploy=rig.deploy,
         versions=rig.versions,
         spiders=rig.spiders,

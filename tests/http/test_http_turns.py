@@ -94,6 +94,6 @@ async def test_a_large_upload(tmp_path: Path) -> None:
         with turns() as seen:
             answer = await http.put(f"/api/v1/blobs/{sha256}", content=pieces())
     assert answer.status_code == 204
-    assert await rig.deploy.missing([sha256]) == []
+    assert await rig.uploads.missing([sha256]) == []
     assert seen.share < 0.12, vars(seen)
     assert seen.count > LARGE >> 20, vars(seen)

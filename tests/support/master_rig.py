@@ -26,6 +26,7 @@ from silkmill.master.dispatcher import Dispatcher
 from silkmill.master.feed import Feed
 from silkmill.master.firings import Firings
 from silkmill.master.intake import Intake
+from silkmill.master.listings import Listings
 from silkmill.master.logs.writer import LogWriter
 from silkmill.master.outages import Outages
 from silkmill.master.permits import PermitBook
@@ -37,6 +38,7 @@ from silkmill.master.spiders import Spiders
 from silkmill.master.statistics import LiveStatistics
 from silkmill.master.submission import Submission, SubmissionCheck
 from silkmill.master.tasks import Tasks
+from silkmill.master.uploads import Uploads
 from silkmill.master.versions import Versions
 from silkmill.master.workers import Workers
 from silkmill.ports.bucket import Bucket
@@ -88,7 +90,7 @@ class Rig:
         self.outages = Outages(self.clock)
         self.schedules = Schedules(store, self.versions, self.clock)
         self.spiders = Spiders(store, self.versions, self.schedules, self.feed)
-        self.deploy = Deploy(store, self.bucket, self.versions, self.spiders, self.outages, self.clock)
+        self.uploads = Uploads(store, self.bucket, self.outages, self.clock)
         self.preparations = Preparations(self.clock)
         self.workers = Workers(store, self.tasks, self.feed, self.clock)
         self.projects = Projects(store, self.feed)
@@ -98,6 +100,8 @@ class Rig:
         self.intake = Intake(
             store, self.bucket, self.tasks, self.versions, check, self.dispatcher, admission, self.clock
         )
+        self.listings = Listings(store, self.intake, self.feed)
+        self.deploy = Deploy(store, self.uploads, self.versions, self.spiders, self.listings, self.clock)
         self.statistics = LiveStatistics(store, self.feed, self.clock)
         self.expressions = Expressions()
         self.logs = LogWriter(store, self.bucket, self.tasks.change)
@@ -126,7 +130,7 @@ class Rig:
             preparations=self.preparations,
             clock=self.clock,
         )
-        self.link = LocalLink(self.workers, self.collector, self.deploy)
+        self.link = LocalLink(self.workers, self.collector, self.uploads)
 
     def restarted(self) -> Rig:
         """Another master process over the same records; what the first one had in memory is gone."""
@@ -136,8 +140,8 @@ class Rig:
         """Deploy a folder that holds nothing but this spider.toml; answers with the version's id."""
         data = text.encode()
         sha = hashlib.sha256(data).hexdigest()
-        await self.deploy.put_blob(sha, data)
-        return (await self.deploy.create_version(None, [FileEntry("spider.toml", sha, len(data))])).id
+        await self.uploads.put_blob(sha, data)
+        return (await self.deploy.create_version(None, [FileEntry("spider.toml", sha, len(data))])).version.id
 
     def line(self, spider: str = "news", **given: Any) -> Submission:
         return Submission("default", spider, **given)

@@ -80,7 +80,7 @@ class Machine:
         files = []
         for name, content in (("spider.toml", SPIDER_TOML.encode()), ("main.py", MAIN)):
             sha256 = hashlib.sha256(content).hexdigest()
-            await self.master.parts.deploy.put_blob(sha256, content)
+            await self.master.parts.uploads.put_blob(sha256, content)
             files.append(FileEntry(name, sha256, len(content)))
         await self.master.parts.deploy.create_version(None, files)
 

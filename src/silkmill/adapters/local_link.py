@@ -8,7 +8,7 @@ from datetime import datetime
 from silkmill.domain.attempt import AttemptRef
 from silkmill.domain.outcome import Facts
 from silkmill.master.collector import Collector
-from silkmill.master.deploy import Deploy
+from silkmill.master.uploads import Uploads
 from silkmill.master.workers import Workers
 from silkmill.ports.link import CancelOrder, Command, Registered, Registration, Report, WorkOrder
 from silkmill.runtime import faults
@@ -17,8 +17,8 @@ from silkmill.runtime import faults
 class LocalLink:
     """Implements ports.link.MasterLink. The fault point stands for an answer that is lost on its way."""
 
-    def __init__(self, workers: Workers, collector: Collector, deploy: Deploy) -> None:
-        self._workers, self._collector, self._deploy = workers, collector, deploy
+    def __init__(self, workers: Workers, collector: Collector, uploads: Uploads) -> None:
+        self._workers, self._collector, self._uploads = workers, collector, uploads
 
     async def register(self, registration: Registration) -> Registered:
         registered = await self._workers.register(registration)
@@ -81,4 +81,4 @@ class LocalLink:
         await faults.point("link.answer")
 
     def blob(self, sha256: str, start: int = 0) -> AsyncIterator[bytes]:
-        return self._deploy.blob(sha256, start)
+        return self._uploads.blob(sha256, start)

@@ -11,7 +11,7 @@ import click
 from silkmill.cli import options
 from silkmill.cli.connect import connected
 from silkmill.cli.exits import Exit
-from silkmill.cli.talk import print_json, say
+from silkmill.cli.talk import print_json, say, say_listing
 from silkmill.client.folder import BadFolder, deploy_folder
 
 
@@ -20,11 +20,11 @@ from silkmill.client.folder import BadFolder, deploy_folder
 @options.as_json
 @options.data
 def command(path: Path, as_json: bool, data: Path) -> int:
-    """Upload what is new of a folder with a spider.toml, and print the id of its version.
+    """Upload what is new of a folder with a spider.toml or scrapy.cfg, and print the id of its version.
 
     An ARCHIVE (.zip, .tar.gz, .tgz, .whl, .egg) is unpacked into a private folder first."""
     with connected(data) as client, _folder_of(path) as folder:
-        version = deploy_folder(client, folder)
+        version = deploy_folder(client, folder, listing=say_listing)
     if as_json:
         print_json(version)
     else:

@@ -30,6 +30,14 @@ from silkmill.client.errors import ConnectionLost, NoServer
 @click.option(
     "-e", "env", metavar="NAME=VALUE", multiple=True, callback=pairs, help="An environment variable."
 )
+@click.option(
+    "-s",
+    "settings",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=pairs,
+    help="A setting of Scrapy, for its spiders.",
+)
 @click.option("-p", "priority", type=click.IntRange(1, 10), help="1 is first. Default: the spider's.")
 @click.option("-t", "tags", metavar="TAG", multiple=True, help="A tag; may be repeated.")
 @click.option("--node", "nodes", metavar="N", multiple=True, help="On this node; may be repeated.")
@@ -42,6 +50,7 @@ def command(
     target: str,
     params: dict[str, str],
     env: dict[str, str],
+    settings: dict[str, str],
     priority: int | None,
     tags: tuple[str, ...],
     nodes: tuple[str, ...],
@@ -51,7 +60,7 @@ def command(
     as_json: bool,
     data: Path,
 ) -> int:
-    """Run a folder with a spider.toml, or a spider that was deployed, and show its log on stdout.
+    """Run a folder with spider.toml or scrapy.cfg, or a spider that was deployed; its log goes to stdout.
 
     A folder is deployed first. Without a running server the task runs in an engine inside this command; a
     second `run` joins it. --json prints the task as `show --json` when it has ended, instead of its log."""
@@ -59,6 +68,7 @@ def command(
     choices = {
         "params": params,
         "env": env,
+        "settings": settings,
         "priority": priority,
         "tags": list(tags),
         "placement": _placement(mode, nodes, labels),

@@ -41,8 +41,8 @@ class BadLine(ClientError):
 def command(spider: str, lines: BinaryIO, key: str | None, as_json: bool, data: Path) -> int:
     """Submit a task for each line of FILE, up to 100,000, all or none, and print their ids.
 
-    A line is {"params": {…}, "env": {…}, "priority": 5, "tags": […], "placement": {…}, "key": "…"}, all of it
-    optional. The same "key" with the same content is the same task, as long as that is kept."""
+    A line is {"params": {…}, "env": {…}, "settings": {…}, "priority": 5, "tags": […], "placement": {…},
+    "key": "…"}, all optional. The same "key" with the same content is the same task, while that is kept."""
     target = read_spider(spider)
     body = b"\n".join(json.dumps(line, ensure_ascii=False).encode() for line in _read(lines, target.named()))
     with connected(data) as client:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from silkmill.cli.talk import say
+from silkmill.cli.talk import say, say_listing
 from silkmill.client.client import Client
 from silkmill.client.errors import BAD_INPUT, ClientError
 from silkmill.client.folder import deploy_folder, holds_spiders
@@ -38,7 +38,7 @@ class Target:
         """As `named`; a folder is deployed for it."""
         if self.folder is None:
             return self.named()
-        version = deploy_folder(client, self.folder)
+        version = deploy_folder(client, self.folder, listing=say_listing)
         names = version["spiders"]
         if len(names) != 1:
             raise BadTarget(_which(self.folder, version))
@@ -75,15 +75,17 @@ def spider_of(text: str) -> tuple[str, str]:
 def read_target(text: str) -> Target:
     """A path that exists, or begins like one, is a folder; `[PROJECT/]SPIDER[@VERSION]` is a spider.
 
-    A folder without spider.toml that is named like a spider is taken for the spider."""
+    A folder without spider.toml and scrapy.cfg that is named like a spider is taken for the spider."""
     path = Path(text).expanduser()
     named = None if text.startswith((".", "/", "~")) else _NAME.match(text)
     if text and path.is_dir() and (named is None or holds_spiders(path)):
         return Target(folder=path)
     if named is None:
         raise BadTarget(
-            f"{text!r} is neither a folder nor SPIDER[@VERSION]; give the folder of a spider.toml"
+            f"{text!r} is neither a folder nor SPIDER[@VERSION]; give a folder with spider.toml or scrapy.cfg"
         )
     if path.is_dir():
-        say(f"the folder {text} has no spider.toml, so {text} is looked for among the deployed spiders")
+        say(
+            f"the folder {text} has no spider.toml or scrapy.cfg: {text} is looked for among deployed spiders"
+        )
     return read_spider(text)

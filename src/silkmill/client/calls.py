@@ -55,8 +55,8 @@ def task(task_id: str) -> Call:
 
 
 def submit(submission: Mapping[str, Any], key: str | None = None) -> Call:
-    """One task: {"spider", "project", "version", "params", "env", "priority", "tags", "placement", "key"},
-    all but the first optional."""
+    """One task: {"spider", "project", "version", "params", "env", "settings", "priority", "tags",
+    "placement", "key"}, all but the first optional."""
     return _post("/tasks", submission, {"Idempotency-Key": key} if key else {})
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from silkmill.client.client import Client
 from silkmill.client.errors import BAD_INPUT, ClientError
+
+MANIFESTS = ("spider.toml", "scrapy.cfg")
+"""A folder with one of them holds spiders."""
+LISTING_LINES = 30
 
 
 class BadFolder(ClientError):
@@ -35,28 +39,62 @@ class LocalFile:
         return {"path": self.path, "sha256": self.sha256, "size": self.size, "mode": self.mode}
 
 
-def deploy_folder(client: Client, folder: Path, *, project: str | None = None) -> dict[str, Any]:
-    """Make a version of the folder: {"id", "project", "spiders", …}. Raises BadFolder, and as Client."""
+class ListingFailed(ClientError):
+    """Scrapy did not say which spiders its project has."""
+
+
+def deploy_folder(
+    client: Client,
+    folder: Path,
+    *,
+    project: str | None = None,
+    listing: Callable[[str], object] | None = None,
+) -> dict[str, Any]:
+    """Make a version of the folder: {"id", "project", "spiders", …}.
+
+    The spiders of a Scrapy project are found by a task, which is waited for; `listing` is told its id.
+    Raises BadFolder, ListingFailed, and as Client."""
     files = manifest(folder)
     missing = set(client.missing_blobs(sorted({file.sha256 for file in files})))
     for file in files:
         if file.sha256 in missing:
             missing.discard(file.sha256)
             client.put_blob(file.sha256, file.source.read_bytes())
-    return client.create_version([file.entry for file in files], project=project)
+    entries = [file.entry for file in files]
+    version = client.create_version(entries, project=project)
+    if task_id := version.get("listing"):
+        if listing is not None:
+            listing(task_id)
+        _wait_for_listing(client, task_id)
+        version = client.create_version(entries, project=project)
+    return version
+
+
+def _wait_for_listing(client: Client, task_id: str) -> None:
+    for event in client.follow_log(task_id, tail=0):
+        if event.name == "end":
+            break
+    task = client.task(task_id)
+    if task["state"] != "finished":
+        said = b"".join(client.log(task_id, raw=True, tail=LISTING_LINES)).decode(errors="replace")
+        raise ListingFailed(
+            f"{said.rstrip()}\nits spiders cannot be listed: {task['reason']} (task {task_id})"
+        )
 
 
 def holds_spiders(folder: Path) -> bool:
-    return (folder / "spider.toml").is_file()
+    return any((folder / name).is_file() for name in MANIFESTS)
 
 
 def manifest(folder: Path) -> list[LocalFile]:
     """The files of a folder by path, without those its rules ignore. Links to files count as files, links to
     directories are not followed."""
     if not folder.is_dir():
-        raise BadFolder(f"{folder} is not a folder; give the folder that holds spider.toml")
+        raise BadFolder(f"{folder} is not a folder; give the folder that holds spider.toml or scrapy.cfg")
     if not holds_spiders(folder):
-        raise BadFolder(f"{folder} has no spider.toml; write one with at least `name` and `command`")
+        raise BadFolder(
+            f"{folder} has neither spider.toml nor scrapy.cfg; write one with at least `name` and `command`"
+        )
     return sorted(_read_files(folder), key=lambda file: file.path)
 
 

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from pathspec import GitIgnoreSpec
 
-from silkmill.client.folder import BadFolder
+from silkmill.client.folder import MANIFESTS, BadFolder
 
-NEVER = (".git/", ".hg/", ".svn/", "__pycache__/", "*.py[co]", ".venv/")
+NEVER = (".git/", ".hg/", ".svn/", "__pycache__/", "*.py[co]", ".venv/", "/.scrapy/")
 """What no spider needs: history, caches, and an environment that works only where it was made."""
 IGNORE_FILES = (".gitignore", ".silkmillignore")
 MANIFEST = "spider.toml"
@@ -34,7 +34,7 @@ class FolderRules:
         return not self._ignored(path, f"{path}/")
 
     def takes_file(self, path: PurePosixPath) -> bool:
-        if str(path) == MANIFEST:  # a version without it is none, whatever the rules say
+        if str(path) in MANIFESTS:  # a version without them is none, whatever the rules say
             return True
         return self._include.match_file(str(path)) and not self._ignored(path, str(path))
 

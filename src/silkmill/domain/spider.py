@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from silkmill.domain import scrapy
 from silkmill.domain.errors import BadInput
 from silkmill.domain.outcome import Rules
 from silkmill.domain.placement import ANYWHERE, Placement
@@ -68,6 +69,8 @@ class SpiderConfig:
     on_disconnect: str = "keep"
     replace_after_seconds: float = 3600.0
     schedules: tuple[ScheduleConfig, ...] = ()
+    scrapy: bool = False
+    """Its command is `scrapy crawl`: parameters become arguments of the spider, and it takes settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,24 +120,46 @@ def check_variable(name: str, value: str) -> None:
 def resolve_params(config: SpiderConfig, given: dict[str, Any]) -> dict[str, Any]:
     """The parameters of a task: those given, checked and converted, over the declared defaults.
 
-    Raises BadInput for an undeclared, missing or ill-typed one."""
-    for name in given:
-        if name not in config.params:
+    Raises BadInput for a missing or ill-typed one, and for an undeclared one, but of Scrapy."""
+    undeclared = {name: value for name, value in given.items() if name not in config.params}
+    for name, value in undeclared.items():
+        if not config.scrapy:
             declared = ", ".join(sorted(config.params)) or "none"
             raise BadInput(
                 f"spider {config.name} has no parameter {name!r} (declared: {declared})",
                 field=f"params.{name}",
                 remedy=f"declare [params.{name}] in spider.toml",
             )
+        scrapy.check_option(name, text_of(value), "params")
     resolved = {name: _resolve(name, param, given) for name, param in config.params.items()}
-    return {name: value for name, value in resolved.items() if value is not None}
+    return {name: value for name, value in (resolved | undeclared).items() if value is not None}
 
 
-def render_command(config: SpiderConfig, params: dict[str, Any]) -> tuple[str, ...]:
+def check_settings(config: SpiderConfig, settings: dict[str, str]) -> None:
+    """What a submitter wants Scrapy's settings to be. Raises BadInput."""
+    if settings and not config.scrapy:
+        raise BadInput(
+            f"spider {config.name} takes no settings",
+            field="settings",
+            remedy="leave them out: only what `scrapy crawl` runs takes them",
+        )
+    for name, value in settings.items():
+        scrapy.check_option(name, value, "settings")
+
+
+def render_command(
+    config: SpiderConfig, params: dict[str, Any], settings: dict[str, str] | None = None
+) -> tuple[str, ...]:
     """The argv: `{name}` is replaced inside one argument and stays inside it; `{{` is `{`.
 
-    A closing brace is itself, doubled or not, so that JSON in an argument stays as it is written."""
-    return tuple(_render(argument, params) for argument in config.command)
+    A closing brace is itself, doubled or not, so that JSON in an argument stays as it is written. Scrapy gets
+    parameters that stand nowhere in the command as `-a`, settings as `-s`."""
+    argv = tuple(_render(argument, params) for argument in config.command)
+    if not config.scrapy:
+        return argv
+    placed = places(config.command)
+    arguments = {name: text_of(value) for name, value in params.items() if name not in placed}
+    return (*argv, *scrapy.options("a", arguments), *scrapy.options("s", settings or {}))
 
 
 def split_command(command: str | list[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from silkmill.domain.outcome import ErrorClass, Rules
 from silkmill.domain.placement import MODES, Placement, checked_placement
 from silkmill.domain.retry import RetryPolicy
 from silkmill.domain.schedule_toml import parse_schedules
+from silkmill.domain.scrapy import is_crawl
 from silkmill.domain.spider import (
     Limits,
     Param,
@@ -48,15 +49,39 @@ def parse_spider_toml(text: str, *, file: str) -> dict[str, SpiderConfig]:
     """The spiders of a folder by name. Raises BadInput, which names file and key and says what to do.
 
     With `[spiders.NAME]` tables each is a spider, and the rest of the file holds their defaults."""
-    top = TomlTable(_document(text, file), file, "", TOP_KEYS)
+    top = read_top(text, file)
+    if names := names_of(top):
+        return {name: spider_of(table_of(top, name), name) for name in names}
+    spider = spider_of(top, single_name(top))
+    return {spider.name: spider}
+
+
+def read_top(text: str, file: str) -> TomlTable:
+    """The whole file. Raises BadInput."""
+    return TomlTable(_document(text, file), file, "", TOP_KEYS)
+
+
+def single_name(top: TomlTable) -> str:
+    """Of the only spider. Raises BadInput."""
+    return _name(top, "name", top.text("name", required=True))
+
+
+def names_of(top: TomlTable) -> list[str]:
+    """Of all that have a table of their own. Raises BadInput."""
     overrides = top.table("spiders", None)
-    if not overrides.values:
-        spider = _spider(top, _name(top, "name", top.text("name", required=True)))
-        return {spider.name: spider}
-    if "name" in top.values:
+    if overrides.values and "name" in top.values:
         top.refuse("name", "stands beside [spiders.NAME]", "leave it out: each table names its spider")
-    defaults = top.without("spiders")
-    return {name: _spider(_over(defaults, overrides, name), name) for name in overrides.values}
+    return [_name(overrides, name, name) for name in overrides.values]
+
+
+def table_of(top: TomlTable, name: str) -> TomlTable:
+    """What one of several spiders says, its table over the defaults. Raises BadInput."""
+    defaults, overrides = top.without("spiders"), top.table("spiders", None)
+    own = overrides.table(name, TOP_KEYS)
+    for key in FOLDER_KEYS:
+        if key in own.values:
+            own.refuse(key, "is of the whole folder", "leave it out, or give the spider a folder of its own")
+    return MergedTable(defaults, own)
 
 
 def _document(text: str, file: str) -> dict[str, Any]:
@@ -66,21 +91,18 @@ def _document(text: str, file: str) -> dict[str, Any]:
         raise BadInput(f"{file}: {error}", field=file, remedy="correct the TOML syntax") from None
 
 
-def _over(defaults: TomlTable, overrides: TomlTable, name: str) -> TomlTable:
-    _name(overrides, name, name)
-    own = overrides.table(name, TOP_KEYS)
-    for key in FOLDER_KEYS:
-        if key in own.values:
-            own.refuse(key, "is of the whole folder", "leave it out, or give the spider a folder of its own")
-    return MergedTable(defaults, own)
+def spider_of(
+    table: TomlTable, name: str, command: tuple[str, ...] = (), scrapy: bool = False
+) -> SpiderConfig:
+    """The spider. `command`: if the table says none; `scrapy`: its folder is a Scrapy project.
 
-
-def _spider(table: TomlTable, name: str) -> SpiderConfig:
-    config = _config(table, name, _command(table))
+    Raises BadInput."""
+    config = _config(table, name, _command(table) if "command" in table.values or not command else command)
     for place in sorted(places(config.command) - config.params.keys()):
         table.refuse(
             "command", f"names {{{place}}}", f"declare [params.{place}], or write {{{{ for a literal brace"
         )
+    config = replace(config, scrapy=scrapy and is_crawl(config.command))
     return replace(config, schedules=parse_schedules(table, config))
 
 

@@ -57,8 +57,8 @@ class Expiry:
 class Task:
     """One run of a spider that was asked for. Equal revisions of one id are equal values.
 
-    `order` sorts pending tasks inside a priority (submission time and line). `params` and `env` are what the
-    submitter gave; the version holds the rest of the configuration."""
+    `order` sorts pending tasks inside a priority (submission time and line). `params`, `env` and `settings`
+    (Scrapy's) are what the submitter gave; the version holds the rest of the configuration."""
 
     id: str
     project: str
@@ -68,6 +68,7 @@ class Task:
     order: int
     params: dict[str, Any] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
     priority: int = 5
     tags: tuple[str, ...] = ()
     state: State = State.PENDING

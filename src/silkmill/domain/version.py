@@ -35,6 +35,8 @@ class Version:
     created_at: datetime
     doomed_at: datetime | None = None
     """Since when nothing needs it: it is deleted a day later, unless something does again."""
+    lister: SpiderConfig | None = None
+    """Of a Scrapy project: finds its spiders, of which there are none before."""
 
     @property
     def bytes(self) -> int:
@@ -53,6 +55,14 @@ class SpiderVersion:
     files: int
     bytes: int
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The task that asks Scrapy for the spiders of a version. Kept by the version until they are known."""
+
+    version: str
+    task: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class Collector:
                 raise
         self._slots.claimed(ref)
         version = await self._versions.get(task.version)
-        return _work_order(task, ref, version, version.spiders[task.spider])
+        return _work_order(task, ref, version, await self._versions.config_of(task))
 
     async def refuse(self, session: str, ref: AttemptRef, reason: str) -> None:
         """The agent has no free slot: the offer is withdrawn at once."""
@@ -229,7 +229,7 @@ def _work_order(task: Task, ref: AttemptRef, version: Version, config: SpiderCon
         version=version.id,
         config=config,
         files=version.files,
-        argv=render_command(config, params),
+        argv=render_command(config, params, task.settings),
         params=params,
         env=config.env | task.env,
         cancel=cancel_order(task),

@@ -44,6 +44,7 @@ def with_digest(line: Submission) -> Submission:
         "version": line.version,
         "params": line.params,
         "env": line.env,
+        "settings": line.settings,
         "priority": line.priority,
         "tags": line.tags,
         "placement": line.placement and asdict(line.placement),

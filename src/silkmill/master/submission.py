@@ -8,7 +8,14 @@ from typing import Any
 
 from silkmill.domain.errors import BadInput
 from silkmill.domain.placement import ANYWHERE, Placement, pinned
-from silkmill.domain.spider import SpiderConfig, check_tag, check_variable, render_command, resolve_params
+from silkmill.domain.spider import (
+    SpiderConfig,
+    check_settings,
+    check_tag,
+    check_variable,
+    render_command,
+    resolve_params,
+)
 from silkmill.domain.task import Task
 from silkmill.master.versions import Versions
 from silkmill.master.workers import Workers
@@ -23,6 +30,7 @@ class Submission:
     version: str | None = None
     params: dict[str, Any] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
     priority: int | None = None
     tags: tuple[str, ...] = ()
     retry_of: str | None = None
@@ -59,8 +67,9 @@ class SubmissionCheck:
 
 def checked(submission: Submission, version: str, config: SpiderConfig) -> Submission:
     """The submission with version, priority and tags filled in. Raises BadInput for anything that could only
-    fail later: parameters, tags, environment, priority."""
+    fail later: parameters, tags, environment, settings, priority."""
     render_command(config, resolve_params(config, submission.params))
+    check_settings(config, submission.settings)
     for tag in () if submission.retry_of else submission.tags:  # those of an older task were taken once
         check_tag(tag)
     for name, value in submission.env.items():
@@ -94,6 +103,7 @@ def task_of(
         order=order,
         params=submission.params,
         env=submission.env,
+        settings=submission.settings,
         priority=submission.priority or 5,
         tags=submission.tags,
         retry_of=submission.retry_of,

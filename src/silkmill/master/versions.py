@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 
 from silkmill.domain.errors import Conflict, NotFound
@@ -40,22 +41,24 @@ class Versions:
     async def use(self, version_id: str) -> Version:
         """For what is going to need it: it is not deleted then. Raises NotFound."""
         version = await self.get(version_id)
-        return version if version.doomed_at is None else self._keep(await self._spared(version_id))
+        return version if version.doomed_at is None else await self.change(version_id, _spared)
+
+    async def change(self, version_id: str, change: Callable[[Version], Version]) -> Version:
+        """What is no part of its content; `change` may be called several times. Raises NotFound."""
+        while True:
+            stored = await self._read(version_id)
+            changed = change(stored.value)
+            if changed == stored.value:
+                return self._keep(changed)
+            try:
+                await self._store.replace_record(stored, changed, secrets.token_hex(8))
+            except Conflict:
+                continue
+            return self._keep(changed)
 
     def forget(self, version_id: str) -> None:
         """Its record has changed."""
         self._kept.pop(version_id, None)
-
-    async def _spared(self, version_id: str) -> Version:
-        while True:
-            stored = await self._read(version_id)
-            if stored.value.doomed_at is None:
-                return stored.value
-            spared = replace(stored.value, doomed_at=None)
-            try:
-                return (await self._store.replace_record(stored, spared, secrets.token_hex(8))).value
-            except Conflict:
-                continue
 
     async def _read(self, version_id: str) -> Stored[Version]:
         stored = await self._store.record(Version, version_id)
@@ -81,13 +84,29 @@ class Versions:
     async def config(self, project: str, name: str, version_id: str) -> SpiderConfig:
         """What a version says about one of its spiders. Raises NotFound."""
         version = await self.get(version_id)
-        if version.project != project or name not in version.spiders:
+        config = _config(version, project, name)
+        if config is None and version.lister is not None:  # another master may know its spiders by now
+            self.forget(version_id)
+            config = _config(await self.get(version_id), project, name)
+        if config is None:
             raise NotFound(
                 "spider",
                 f"{spider_key(project, name)}@{version_id}",
                 remedy=f"`silkmill versions {spider_key(project, name)}` lists those it has",
             )
-        return version.spiders[name]
+        return config
 
     async def config_of(self, task: Task) -> SpiderConfig:
         return await self.config(task.project, task.spider, task.version)
+
+
+def _config(version: Version, project: str, name: str) -> SpiderConfig | None:
+    if version.project != project:
+        return None
+    if version.lister is not None and name == version.lister.name:
+        return version.lister
+    return version.spiders.get(name)
+
+
+def _spared(version: Version) -> Version:
+    return replace(version, doomed_at=None)

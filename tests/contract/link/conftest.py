@@ -12,7 +12,7 @@ from silkmill.ports.link import MasterLink
 from support.master_rig import Rig
 
 LINKS: dict[str, Callable[[Rig], MasterLink]] = {
-    "local": lambda rig: LocalLink(rig.workers, rig.collector, rig.deploy),
+    "local": lambda rig: LocalLink(rig.workers, rig.collector, rig.uploads),
 }
 
 

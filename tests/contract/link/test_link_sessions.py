@@ -308,7 +308,7 @@ class TestBlob:
     async def test_a_large_one_comes_in_small_messages(self, rig: Rig) -> None:
         content = os.urandom(5 * 1024 * 1024 + 7)
         sha256 = hashlib.sha256(content).hexdigest()
-        await rig.deploy.put_blob(sha256, content)
+        await rig.uploads.put_blob(sha256, content)
         pieces = [piece async for piece in rig.link.blob(sha256, 3)]
         assert max(map(len, pieces)) <= 1024 * 1024
         assert b"".join(pieces) == content[3:]

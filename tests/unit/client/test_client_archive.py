@@ -68,7 +68,10 @@ def test_a_hostile_archive_leaves_nothing_and_soon(
         ("many-members.zip", "list of members is too long; deploy the unpacked folder"),
         ("slip.zip", f"'../{ESCAPED}' leads out of its folder"),
         ("50-mib.zip", "unpacks to more than 8388608 bytes"),
-        ("no-spider-toml.zip", "no spider.toml, neither at its top nor in the only folder there"),
+        (
+            "no-spider-toml.zip",
+            "no spider.toml and no scrapy.cfg, neither at its top nor in the only folder there",
+        ),
         ("negative-size.tar.gz", "'a' has a negative size"),
         ("many-members.tar.gz", "more than 10000 members; deploy the unpacked folder"),
         ("twins.tar.gz", "'Main.py' differs from 'main.py' in case"),

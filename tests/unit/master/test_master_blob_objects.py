@@ -35,7 +35,7 @@ async def cut_short(rig: Rig, data: bytes) -> None:
     """An upload that ends between the object and its record."""
     faults.arm("store.before_commit=error")
     with suppress(Unavailable):
-        await rig.deploy.put_blob_stream(hashlib.sha256(data).hexdigest(), stream(data))
+        await rig.uploads.put_blob_stream(hashlib.sha256(data).hexdigest(), stream(data))
     faults.disarm()
 
 
@@ -55,7 +55,7 @@ async def test_what_an_upload_has_left_goes_after_a_day(rig: Rig, data: bytes) -
 async def test_what_a_record_names_stays(rig: Rig) -> None:
     data = b"content"
     await cut_short(rig, data)
-    await rig.deploy.put_blob(hashlib.sha256(data).hexdigest(), data)
+    await rig.uploads.put_blob(hashlib.sha256(data).hexdigest(), data)
     rig.clock.pass_time(UPLOADED.total_seconds() + 1)
     await leftovers(rig).tick()
     named = [stored.value.object_name for stored in await rig.store.records(Blob)]
@@ -66,7 +66,7 @@ async def test_names_without_a_time_are_read_and_swept(rig: Rig) -> None:
     """As engines before this one have given them."""
     data = b"content"
     sha = hashlib.sha256(data).hexdigest()
-    await rig.deploy.put_blob(sha, data)
+    await rig.uploads.put_blob(sha, data)
     stored = await rig.store.record(Blob, sha)
     assert stored is not None
     named, left = f"blobs/{sha}-01234567", f"blobs/{sha}-89abcdef"
@@ -74,7 +74,7 @@ async def test_names_without_a_time_are_read_and_swept(rig: Rig) -> None:
         await rig.bucket.put(name, data)
     await rig.store.replace_record(stored, replace(stored.value, object_name=named), "change")
     await leftovers(rig).tick()
-    assert b"".join([piece async for piece in rig.deploy.blob(sha)]) == data
+    assert b"".join([piece async for piece in rig.uploads.blob(sha)]) == data
     assert {named, "blobs/what-is-this"} < set(await objects(rig))
     assert left not in await objects(rig)
 

@@ -131,7 +131,7 @@ async def test_a_master_reads_a_kept_version_again_in_time(rig: Rig, unused: str
 
 async def put(rig: Rig, content: bytes) -> str:
     sha = hashlib.sha256(content).hexdigest()
-    await rig.deploy.put_blob(sha, content)
+    await rig.uploads.put_blob(sha, content)
     return sha
 
 
@@ -172,7 +172,7 @@ async def test_the_files_of_a_version_stay_and_those_of_a_deleted_one_go(rig: Ri
     assert len(await rig.bucket.names("blobs/")) == len(await rig.store.records(Version))
     new = (await rig.store.records(Spider))[0].value.version
     [entry] = (await rig.versions.get(new)).files
-    assert b"".join([piece async for piece in rig.deploy.blob(entry.sha256)]) == (TOML % "new").encode()
+    assert b"".join([piece async for piece in rig.uploads.blob(entry.sha256)]) == (TOML % "new").encode()
 
 
 @pytest.fixture
@@ -266,7 +266,7 @@ async def test_a_doomed_version_that_is_needed_again_loses_the_mark(rig: Rig, un
 async def test_asking_which_are_missing_touches(rig: Rig) -> None:
     sha = await put(rig, b"content")
     rig.clock.pass_time(DAY + 1)
-    assert await rig.deploy.missing([sha]) == []
+    assert await rig.uploads.missing([sha]) == []
     await collection(rig).tick()
     assert (await blob(rig, sha)).doomed_at is None  # type: ignore[union-attr]
 
@@ -280,14 +280,14 @@ async def test_a_doomed_blob_is_missing_and_its_upload_is_a_new_object(rig: Rig,
     await keep.tick()
     doomed = await rig.store.record(Blob, sha)
     assert doomed is not None
-    assert await rig.deploy.missing([sha]) == [sha]
+    assert await rig.uploads.missing([sha]) == [sha]
     with pytest.raises(BadInput, match="not uploaded"):
         await rig.deploy.create_version(None, [FileEntry("spider.toml", sha, len(content))])
 
     async def pieces():  # type: ignore[no-untyped-def]
         yield content
 
-    await rig.deploy.put_blob_stream(sha, pieces())
+    await rig.uploads.put_blob_stream(sha, pieces())
     again = await blob(rig, sha)
     assert again is not None
     assert (again.doomed_at, again.object_name != doomed.value.object_name) == (None, True)
@@ -305,7 +305,7 @@ async def test_a_crash_after_the_object_went_is_finished(rig: Rig) -> None:
     doomed = await blob(rig, sha)
     assert doomed is not None
     await rig.bucket.delete([doomed.object_name])
-    assert await rig.deploy.missing([sha]) == [sha]
+    assert await rig.uploads.missing([sha]) == [sha]
     await collection(rig).tick()
     assert await blob(rig, sha) is None
 

@@ -21,10 +21,10 @@ class Hashes(msgspec.Struct, forbid_unknown_fields=True):
 @router.post("/missing")
 async def missing(request: Request) -> Response:
     wanted = await read_body(request, Hashes)
-    return answer({"missing": await parts_of(request).deploy.missing(wanted.sha256)})
+    return answer({"missing": await parts_of(request).uploads.missing(wanted.sha256)})
 
 
 @router.put("/{sha256}")
 async def put(sha256: str, request: Request) -> Response:
-    await parts_of(request).deploy.put_blob_stream(sha256, request.stream())
+    await parts_of(request).uploads.put_blob_stream(sha256, request.stream())
     return Response(status_code=204)

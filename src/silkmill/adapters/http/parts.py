@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from silkmill.master.spiders import Spiders
     from silkmill.master.statistics import LiveStatistics
     from silkmill.master.tasks import Tasks
+    from silkmill.master.uploads import Uploads
     from silkmill.master.versions import Versions
     from silkmill.master.workers import Workers
     from silkmill.runtime.enginelog import EngineLog
@@ -40,6 +41,7 @@ class Parts:
     clock: Clock
     tasks: Tasks
     intake: Intake
+    uploads: Uploads
     deploy: Deploy
     versions: Versions
     spiders: Spiders

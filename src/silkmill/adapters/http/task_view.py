@@ -35,6 +35,7 @@ def task_view(task: Task, now: datetime, live: Live = UNKNOWN, status: str | Non
         "reason": task.reason,
         "priority": task.priority,
         "params": task.params,
+        "settings": task.settings,
         "tags": task.tags,
         "node": latest.node if latest else None,
         "attempt": latest.number if latest else None,

@@ -87,6 +87,7 @@ def _again(task: Task) -> Submission:
         version=task.version,
         params=task.params,
         env=task.env,
+        settings=task.settings,
         priority=task.priority,
         tags=task.tags,
         retry_of=task.id,

@@ -12,8 +12,9 @@ from starlette.responses import Response
 from silkmill.adapters.http.answers import answer
 from silkmill.adapters.http.bodies import read_body
 from silkmill.adapters.http.parts import parts_of
-from silkmill.domain.version import FileEntry, Version
+from silkmill.domain.version import FileEntry
 from silkmill.domain.version_diff import diff
+from silkmill.master.deploy import Deployed
 
 router = APIRouter()
 
@@ -27,16 +28,16 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
 async def create(request: Request) -> Response:
     """All or nothing: the spider.toml among the files is checked first, then its spiders point to it."""
     manifest = await read_body(request, Manifest)
-    version = await parts_of(request).deploy.create_version(manifest.project, manifest.files)
-    return answer(version_view(version), 201)
+    deployed = await parts_of(request).deploy.create_version(manifest.project, manifest.files)
+    return answer(deployed_view(deployed), 201)
 
 
 @router.post("/spiders/{project}/{name}/versions")
 async def create_of_spider(project: str, name: str, request: Request) -> Response:
     """The same for a spider that the caller knows by name: a folder of another one is refused."""
     manifest = await read_body(request, Manifest)
-    version = await parts_of(request).deploy.create_version(project, manifest.files, name)
-    return answer(version_view(version), 201)
+    deployed = await parts_of(request).deploy.create_version(project, manifest.files, name)
+    return answer(deployed_view(deployed), 201)
 
 
 @router.get("/versions/{version}/diff/{other}")
@@ -47,7 +48,8 @@ async def diff_of(version: str, other: str, request: Request) -> Response:
     return answer(diff(old, new))
 
 
-def version_view(version: Version) -> dict[str, Any]:
+def deployed_view(deployed: Deployed) -> dict[str, Any]:
+    version = deployed.version
     return {
         "id": version.id,
         "project": version.project,
@@ -55,4 +57,5 @@ def version_view(version: Version) -> dict[str, Any]:
         "files": len(version.files),
         "bytes": version.bytes,
         "created_at": version.created_at,
+        "listing": deployed.listing,
     }

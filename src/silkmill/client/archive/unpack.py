@@ -13,7 +13,7 @@ from typing import BinaryIO
 from silkmill.client.archive import tarred, zipped
 from silkmill.client.archive.members import BadArchive, Member
 from silkmill.client.archive.rules import Budget, Names, is_of_macos
-from silkmill.client.ignore import MANIFEST
+from silkmill.client.folder import MANIFESTS
 
 Reader = Callable[[BinaryIO, Budget], Generator[Member, None, None]]
 READERS: dict[str, Reader] = {
@@ -33,7 +33,7 @@ def is_archive(path: Path) -> bool:
 
 @contextmanager
 def unpacked(archive: Path) -> Iterator[Path]:
-    """The folder with the spider.toml of an archive; it is gone afterwards. Raises BadArchive, OSError."""
+    """The folder in an archive that is deployed; it is gone afterwards. Raises BadArchive, OSError."""
     with tempfile.TemporaryDirectory(prefix="silkmill-") as private:
         try:
             top = _unpack(archive, Path(private))
@@ -57,12 +57,13 @@ def _unpack(archive: Path, folder: Path) -> str:
 
 
 def _top_of(paths: set[str]) -> str:
-    """Where the spider.toml is. Many archives hold one folder, and everything in it."""
+    """Where the spider.toml or scrapy.cfg is. Many archives hold one folder, and everything in it."""
     tops = {path.partition("/")[0] for path in paths}
     for top in ("", *tops) if len(tops) == 1 else ("",):
-        if str(PurePosixPath(top, MANIFEST)) in paths:
+        if any(str(PurePosixPath(top, name)) in paths for name in MANIFESTS):
             return top
-    raise BadArchive(f"it holds no {MANIFEST}, neither at its top nor in the only folder there")
+    named = " and no ".join(MANIFESTS)
+    raise BadArchive(f"it holds no {named}, neither at its top nor in the only folder there")
 
 
 def _walk(archive: Path, take: Callable[[str, Member], None]) -> None:

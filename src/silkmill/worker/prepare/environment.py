@@ -10,12 +10,14 @@ from pathlib import Path
 import msgspec
 
 from silkmill.domain.environment import Kind
+from silkmill.domain.scrapy import PROJECT_FILE
 from silkmill.ports.link import WorkOrder
 from silkmill.worker.environments.commands import MODULES
 from silkmill.worker.environments.folder import Environment
 
 PARAMS_IN_ENVIRONMENT = 100 * 1024  # the kernel takes 128 KiB for one variable
 _ALLOWED = ("HOME", "LANG", "TZ", "TMPDIR")
+SCRAPY_SETTINGS = "silkmill.sdk.scrapy.settings"
 _DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -39,6 +41,7 @@ def environment_of(
         | {"PYTHONPATH": _python_path(sdk, order.env.get("PYTHONPATH"))}
         | _told(order, node, nonce)
         | _params(order, directory)
+        | _of_scrapy(order)
         | {"CRAWLAB_TASK_ID": order.ref.task_id, "CRAWLAB_PARENT_PID": str(runner_pid)}
     )
     for environment in reversed(environments):
@@ -59,6 +62,15 @@ def _of_environment(environment: Environment, path: str) -> dict[str, str]:
     if environment.kind is not Kind.NODE:
         variables["VIRTUAL_ENV"] = str(environment.venv)
     return variables
+
+
+def _of_scrapy(order: WorkOrder) -> dict[str, str]:
+    """Our settings, which take in those of the project: whoever asks Scrapy for the settings gets them."""
+    if all(file.path != PROJECT_FILE for file in order.files):
+        return {}
+    named = order.env.get("SCRAPY_SETTINGS_MODULE")
+    own = {"SCRAPY_SETTINGS_MODULE": SCRAPY_SETTINGS}
+    return own | {"SILKMILL_SCRAPY_SETTINGS": named} if named else own
 
 
 def _from_agent() -> dict[str, str]:
