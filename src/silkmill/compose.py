@@ -40,6 +40,7 @@ from silkmill.master.intake import Intake
 from silkmill.master.listings import Listings
 from silkmill.master.log_search import LogSearch
 from silkmill.master.logs import LogReader, LogUpkeep, LogWriter
+from silkmill.master.metrics import Metrics
 from silkmill.master.outages import Outages
 from silkmill.master.permits import PermitBook
 from silkmill.master.preparations import Preparations
@@ -141,6 +142,7 @@ def make_master(
             dispatcher=dispatcher,
             permits=permits,
             projects=projects,
+            metrics=Metrics(feed),
             schedules=schedules,
             cron=Cron(schedules, spiders, firings, clock),
             statistics=live,

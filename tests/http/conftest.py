@@ -41,6 +41,7 @@ def app_of(rig: Rig, engine_log: EngineLog | None = None) -> FastAPI:
         dispatcher=rig.dispatcher,
         permits=rig.permits,
         projects=rig.projects,
+        metrics=rig.metrics,
         schedules=rig.schedules,
         cron=rig.cron,
         statistics=rig.statistics,

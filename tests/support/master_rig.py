@@ -28,6 +28,7 @@ from silkmill.master.firings import Firings
 from silkmill.master.intake import Intake
 from silkmill.master.listings import Listings
 from silkmill.master.logs.writer import LogWriter
+from silkmill.master.metrics import Metrics
 from silkmill.master.outages import Outages
 from silkmill.master.permits import PermitBook
 from silkmill.master.preparations import Preparations
@@ -85,6 +86,7 @@ class Rig:
         admission = admission or Everything(store)
         self.store, self.bucket, self.clock = store, bucket or memory_bucket(), clock or FakeClock()
         self.feed = Feed()
+        self.metrics = Metrics(self.feed)
         self.tasks = Tasks(store, self.feed)
         self.versions = Versions(store, self.clock)
         self.outages = Outages(self.clock)

@@ -18,9 +18,10 @@ SUBSCRIBER_HINTS = 4096
 
 @dataclass(frozen=True, slots=True)
 class TaskChanged:
-    """A task as it was committed."""
+    """A task as it was committed, and as it was before; None: it is new."""
 
     task: Task
+    before: Task | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,7 @@ class Tasks:
             self._open.pop(old.id, None)
             raise
         self._keep(stored)
-        self._feed.publish(TaskChanged(stored))
+        self._feed.publish(TaskChanged(stored, old))
         return stored
 
     async def _answered(self, write: Callable[[], Awaitable[Result]]) -> Result:

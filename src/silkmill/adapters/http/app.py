@@ -14,6 +14,7 @@ from silkmill.adapters.http import (
     items,
     log_search,
     logs,
+    metrics,
     nodes,
     problems,
     projects,
@@ -46,6 +47,7 @@ NOUNS = (
     projects,
     schedules,
     events,
+    metrics,
 )
 
 

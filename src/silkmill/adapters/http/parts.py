@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from silkmill.master.intake import Intake
     from silkmill.master.log_search import LogSearch
     from silkmill.master.logs import LogReader
+    from silkmill.master.metrics import Metrics
     from silkmill.master.permits import PermitBook
     from silkmill.master.preparations import Preparations
     from silkmill.master.projects import Projects
@@ -56,6 +57,7 @@ class Parts:
     dispatcher: Dispatcher
     permits: PermitBook
     projects: Projects
+    metrics: Metrics
     schedules: Schedules
     cron: Cron
     statistics: LiveStatistics
