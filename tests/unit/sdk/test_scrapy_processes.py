@@ -153,58 +153,69 @@ def test_outside_of_silkmill_the_settings_are_those_of_the_project(project, site
     assert "'item_scraped_count': 1" in crawl.log
 
 
-@pytest.fixture
-def slow(project, site):
-    """A spider with a slow page under way and others in its queue; starts it, gives the process."""
-    project.spider(PARSE)
+SLOW = """
+def parse(self, response):
+    yield from (response.follow("/slow%d" % number, self.save) for number in range(20))
 
-    def start(reactor: str, signalled: bool = False) -> "subprocess.Popen[bytes]":
-        urls = "\n".join(site.url(f"/slow{number}") for number in range(30))
-        options = ["-s", "JOBDIR=job", "-s", "CONCURRENT_REQUESTS=1", "-s", f"TWISTED_REACTOR={reactor}"]
-        process = project.start("-m", "scrapy", "crawl", "shop", "-a", f"url={urls}", *options)
-        assert site.slow_asked.wait(30)
-        return process
-
-    return start
-
-
+def save(self, response):
+    yield {"page": response.url.rsplit("/", 1)[1]}
+"""
 REACTORS = [
     "twisted.internet.asyncioreactor.AsyncioSelectorReactor",
     "twisted.internet.epollreactor.EPollReactor",
 ]
 
 
-@pytest.mark.parametrize("reactor", REACTORS)
-@pytest.mark.parametrize("terminated", [False, True])
-def test_a_cancel_closes_the_spider_and_keeps_its_queue(project, site, slow, reactor, terminated):
-    process = slow(reactor)
-    process.stdin.write(CANCEL)
-    process.stdin.flush()
-    log = wait_for(process, b"Closing spider (cancelled)")
-    if terminated:
+@pytest.fixture(params=REACTORS)
+def job(project, request):
+    """The options of a crawl whose state is kept, of a spider with many slow pages in its queue."""
+    project.spider(SLOW)
+    pairs = ["JOBDIR=job", "CONCURRENT_REQUESTS=1", f"TWISTED_REACTOR={request.param}"]
+    return tuple(word for pair in pairs for word in ("-s", pair))
+
+
+def stopped(project, site, job: tuple[str, ...], reason: str, cancel: bool, terminate: bool) -> Crawl:
+    """A crawl of this job that is asked to end while it waits for a slow page."""
+    process = project.start("-m", "scrapy", "crawl", "shop", "-a", f"url={site.url('/first')}", *job)
+    assert site.slow_asked.wait(30)
+    if cancel:
+        process.stdin.write(CANCEL)
+        process.stdin.flush()
+    else:
+        process.send_signal(signal.SIGTERM)
+    log = wait_for(process, f"Closing spider ({reason})".encode())
+    if terminate:
         process.send_signal(signal.SIGTERM)
     site.release()
     stdout, stderr = process.communicate(timeout=30)
     crawl = Crawl(process.returncode, stdout, log + stderr)
-    assert crawl.returncode == 0 and crawl.status["finish_reason"] == "cancelled", crawl.log
+    assert crawl.returncode == 0 and crawl.status["finish_reason"] == reason, crawl.log
     assert crawl.fatal == [] and "forcing" not in crawl.log
-    queue = project.folder / "job" / "requests.queue"
-    assert (queue / "active.json").read_text() not in ("", "[]", "{}"), "requests are left for the next run"
-    assert len(site.paths) < 30
+    return crawl
 
 
-@pytest.mark.parametrize("reactor", REACTORS)
-def test_where_crawlab_is_imported_sigterm_closes_the_spider(project, site, slow, reactor):
-    project.write("crawlab.py", "")
-    project.write("shop/spiders/other.py", "import crawlab")
-    process = slow(reactor)
-    process.send_signal(signal.SIGTERM)
-    log = wait_for(process, b"Closing spider (shutdown)")
-    site.release()
-    stdout, stderr = process.communicate(timeout=30)
-    crawl = Crawl(process.returncode, stdout, log + stderr)
-    assert not crawl.said_hello and crawl.fatal == [] and crawl.status["finish_reason"] == "shutdown"
-    assert (project.folder / "job" / "requests.queue" / "active.json").read_text() not in ("", "[]", "{}")
+def assert_the_rest_follows(project, site, job: tuple[str, ...], crawl: Crawl) -> None:
+    assert (project.folder / "job" / "requests.queue" / "active.json").read_text() not in ("[]", "{}")
+    rest = project.crawl(options=job)
+    pages = [item["page"] for item in crawl.items + rest.items]
+    assert sorted(pages) == sorted(f"slow{number}" for number in range(20)), rest.log
+    assert 0 < len(crawl.items) < 20
+
+
+@pytest.mark.parametrize("terminated", [False, True])
+def test_a_cancel_closes_the_spider_and_keeps_its_queue(project, site, job, terminated):
+    crawl = stopped(project, site, job, "cancelled", cancel=True, terminate=terminated)
+    assert_the_rest_follows(project, site, job, crawl)
+
+
+def test_where_crawlab_is_imported_sigterm_closes_the_spider(project, site, job):
+    project.write(
+        "crawlab.py", "class CrawlabPipeline:\n    process_item = lambda self, item, spider=None: item"
+    )
+    project.settings("ITEM_PIPELINES = {'crawlab.CrawlabPipeline': 1}")
+    crawl = stopped(project, site, job, "shutdown", cancel=False, terminate=False)
+    assert not crawl.said_hello
+    assert (project.folder / "job" / "requests.queue" / "active.json").read_text() not in ("[]", "{}")
 
 
 def wait_for(process: "subprocess.Popen[bytes]", text: bytes) -> bytes:

@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Site:
-    """`/missing…` is not there, `/slow…` is answered after `release()`, `/broken` says nonsense, the rest is a
-    page."""
+    """`/missing…` is not there, `/slow…` is answered after `release()`, `/broken` says nonsense; all else is
+    a page."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
