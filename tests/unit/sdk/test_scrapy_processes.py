@@ -160,6 +160,13 @@ def parse(self, response):
 def save(self, response):
     yield {"page": response.url.rsplit("/", 1)[1]}
 """
+CLOSES_SLOWLY = """
+from twisted.internet import reactor, task
+
+class Pipeline:
+    def close_spider(self, spider=None):
+        return task.deferLater(reactor, 0.5, lambda: None)
+"""
 REACTORS = [
     "twisted.internet.asyncioreactor.AsyncioSelectorReactor",
     "twisted.internet.epollreactor.EPollReactor",
@@ -169,6 +176,8 @@ REACTORS = [
 @pytest.fixture(params=REACTORS)
 def job(project, request):
     """The options of a crawl whose state is kept, of a spider with many slow pages in its queue."""
+    project.write("shop/pipelines.py", CLOSES_SLOWLY)
+    project.settings("ITEM_PIPELINES = {'shop.pipelines.Pipeline': 1}")
     project.spider(SLOW)
     pairs = ["JOBDIR=job", "CONCURRENT_REQUESTS=1", f"TWISTED_REACTOR={request.param}"]
     return tuple(word for pair in pairs for word in ("-s", pair))
