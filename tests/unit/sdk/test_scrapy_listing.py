@@ -1,6 +1,5 @@
 """`python -m silkmill.sdk.scrapy.listing`: the spiders of a project, or a sentence that helps."""
 
-import json
 import subprocess
 import sys
 import venv
@@ -16,13 +15,13 @@ PARSE = "def parse(self, response):\n    pass"
 def listed(project):
     """Lists a project of spiders with these names; `overrides` are those of its spider.toml."""
 
-    def run(*names: str, **params: object) -> Crawl:
+    def run(*names: str, overrides: tuple[str, ...] = ()) -> Crawl:
         classes = "".join(
             f"class Spider{number}(scrapy.Spider):\n    name = {name!r}\n"
             for number, name in enumerate(names)
         )
         project.write("shop/spiders/all.py", "import scrapy\n" + classes)
-        return project.run("-m", "silkmill.sdk.scrapy.listing", SILKMILL_PARAMS=json.dumps(params))
+        return project.run("-m", "silkmill.sdk.scrapy.listing", *overrides)
 
     return run
 
@@ -34,7 +33,7 @@ def refused(crawl: Crawl) -> str:
 
 def test_names_are_folded_and_sorted(listed):
     crawl = listed(
-        "Zürich", "books.example.com", "News Today", "a_b-c.9", overrides=["news-today", "A_B-c.9"]
+        "Zürich", "books.example.com", "News Today", "a_b-c.9", overrides=("news-today", "A_B-c.9")
     )
     assert crawl.returncode == 0 and crawl.errors == [] and crawl.log == ""
     assert crawl.items == [
@@ -71,7 +70,7 @@ def test_names_that_cannot_be(listed, names, sentence):
 
 
 def test_an_override_of_no_spider_names_those_there_are(listed):
-    log = refused(listed("news", "books", overrides=["news", "shop"]))
+    log = refused(listed("news", "books", overrides=("news", "shop")))
     assert log == (
         "spider.toml has [spiders.shop], but no spider is called so: rename or remove it."
         " There are: books, news\n"

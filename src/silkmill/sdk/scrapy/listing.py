@@ -1,13 +1,12 @@
-"""Lists the spiders of the project in the working directory: `python -m silkmill.sdk.scrapy.listing`.
+"""Lists the spiders of the project in the working directory: `python -m silkmill.sdk.scrapy.listing [NAME…]`.
 
-Each is saved as an item `{"name": the one on Silkmill, "crawl": the one in Scrapy}`, by name. What a user can
-mend is said on stderr, with exit code 1; what the import of the project raises is shown as it is.
+Each is saved as an item `{"name": the one on Silkmill, "crawl": the one in Scrapy}`, by name. The arguments
+are names that must be among them. What a user can mend is said on stderr, with exit code 1; what the import
+of the project raises is shown as it is.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from importlib.util import find_spec
 from typing import List
@@ -27,7 +26,7 @@ def main() -> None:
         sys.exit(_NO_SCRAPY)
     try:
         spiders = fold_all(_names_in_scrapy())
-        check_overrides(_overrides(), spiders)
+        check_overrides(sys.argv[1:], spiders)
     except BadNames as problem:
         sys.exit(str(problem))
     save_items({"name": name, "crawl": crawl} for name, crawl in spiders.items())
@@ -45,11 +44,6 @@ def _names_in_scrapy() -> List[str]:
 
         return list(CrawlerRunner(settings).spider_loader.list())
     return list(get_spider_loader(settings).list())
-
-
-def _overrides() -> List[str]:
-    """The names of the `[spiders.NAME]` tables, which the engine passes on."""
-    return list(json.loads(os.environ.get("SILKMILL_PARAMS") or "{}").get("overrides", []))
 
 
 if __name__ == "__main__":
