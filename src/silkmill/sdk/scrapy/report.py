@@ -90,7 +90,9 @@ class Report:
         message = _message_of(exception) if seen < _WITH_MESSAGE else ""
         if not seen:
             self.tally.first_messages[name] = message
-        messages.error(message, name)
+        self.tally.errors += 1
+        with suppress(OSError):  # stdout is gone; who logs an exception must not fail of it
+            messages.error(message, name)
         return True
 
     def _tell_numbers(self, ended: threading.Event) -> None:

@@ -14,7 +14,7 @@ class Tally:
     failures are requests that ended without a response; both by the name of the exception's class."""
 
     def __init__(self) -> None:
-        self.pages = self.requests = self.scraped = self.unsaved = 0
+        self.pages = self.requests = self.scraped = self.unsaved = self.errors = 0
         self.opened = 0
         self.stopped = False
         self.counts_items = True  # False: something saves items that are seen nowhere
@@ -30,11 +30,8 @@ class Tally:
         """Items that came through all pipelines, ours too."""
         return max(self.scraped - self.unsaved, 0)
 
-    @property
-    def errors(self) -> int:
-        return sum(self.exceptions.values()) + sum(self.failures.values())
-
     def numbers(self) -> Dict[str, Any]:
+        """Reads plain numbers alone: another thread may count meanwhile."""
         return {
             "pages": self.pages,
             "items": self.items,
