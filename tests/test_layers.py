@@ -40,6 +40,8 @@ def test_every_contract_is_kept() -> None:
         ("master/feed.py", "silkmill.adapters.clock"),
         ("runner/limits.py", "silkmill.domain.task"),
         ("client/calls.py", "silkmill.master.feed"),
+        ("sdk/messages.py", "silkmill.sdk.scrapy.report"),
+        ("sdk/__init__.py", "silkmill.sdk.scrapy.report"),
     ],
 )
 def test_a_forbidden_import_is_found(tmp_path: Path, module: str, forbidden: str) -> None:
@@ -48,11 +50,22 @@ def test_a_forbidden_import_is_found(tmp_path: Path, module: str, forbidden: str
         file.write(f"\nimport {forbidden}\n")
     linted = lint_imports(tmp_path)
     assert linted.returncode == 1
-    assert f"silkmill.{module.removesuffix('.py').replace('/', '.')} -> {forbidden}" in linted.stdout
+    importer = module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    assert f"silkmill.{importer} -> {forbidden}" in linted.stdout
+
+
+SCRAPY = {"scrapy", "twisted", "itemadapter"}
 
 
 @pytest.mark.parametrize(
-    ("package", "also"), [("domain", {"cronsim"}), ("protocol", set()), ("runner", set()), ("sdk", set())]
+    ("package", "also"),
+    [
+        ("domain", {"cronsim"}),
+        ("protocol", set()),
+        ("runner", set()),
+        ("sdk", set()),
+        ("sdk/scrapy", SCRAPY),
+    ],
 )
 def test_it_stands_on_the_standard_library(package: str, also: set[str]) -> None:
     strangers = {
@@ -60,6 +73,7 @@ def test_it_stands_on_the_standard_library(package: str, also: set[str]) -> None
         for path in (SOURCE / package).rglob("*.py")
         for name in imported(path)
         if name.split(".")[0] not in {"silkmill", *sys.stdlib_module_names, *also}
+        and (package == "sdk/scrapy" or not path.is_relative_to(SOURCE / "sdk" / "scrapy"))
     }
     assert not strangers
 

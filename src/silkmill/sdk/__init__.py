@@ -3,20 +3,26 @@
     from silkmill.sdk import save_item
     save_item({"url": "https://example.com", "price": 12})
 
-Importing it says hello: from then on only frames with the nonce of this attempt count, and a page that the
-spider prints cannot forge any. Run by hand, outside of Silkmill, the messages are printed as plain lines.
-Every function may be called from any thread, and from any process that the spider starts.
+To ask for one of these names says hello: from then on only frames with the nonce of this attempt count, and a
+page that the spider prints cannot forge any. Run by hand, outside of Silkmill, the messages are printed as
+plain lines. Every function may be called from any thread, and from any process that the spider starts.
 """
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
-from typing import Any, Callable, Iterable, List, Optional, Union
+from typing import TYPE_CHECKING, Any
 
-from .cancellation import Cancellation
-from .channel import MAX_FRAME, Channel
-from .values import encode, encode_object
+if TYPE_CHECKING:
+    from .messages import (
+        cancelled,
+        error,
+        log,
+        on_cancel,
+        save_item,
+        save_items,
+        status,
+        wait_cancelled,
+    )
 
 __all__ = [
     "cancelled",
@@ -29,102 +35,14 @@ __all__ = [
     "wait_cancelled",
 ]
 
-_BATCH_BYTES = 64 * 1024
-_LONGEST_MESSAGE = 10_000  # characters
 
-_nonce = os.environ.get("SILKMILL_IPC_NONCE", "")
-_channel = Channel(_nonce)
-_cancellation = Cancellation(listens=bool(_nonce))
+def __getattr__(name: str) -> Any:
+    """Not at the import: the Scrapy part lies in this package, and says hello only when it knows that nothing
+    in the spider's process writes frames without the nonce."""
+    if name not in __all__:
+        raise AttributeError("module 'silkmill.sdk' has no attribute %r" % name)
+    from . import messages
 
-
-def save_item(*items: Any) -> None:
-    """Saves each item, in order.
-
-    Raises `TypeError` for an item that is no object or holds what JSON cannot hold, `ValueError` for one of
-    more than 8 MiB. Then nothing after it is saved; what came before is.
-    """
-    save_items(items)
-
-
-def save_items(items: Iterable[Any]) -> None:
-    """Saves many items, in order, as they come; raises like `save_item`."""
-    batch: List[bytes] = []
-    size = 0
-    try:
-        for item in items:
-            encoded = _encode_item(item)
-            if batch and size + len(encoded) > _BATCH_BYTES:
-                full, batch, size = batch, [], 0
-                _send_items(full)
-            batch.append(encoded)
-            size += len(encoded) + 1
-    finally:
-        if batch:
-            _send_items(batch)
-
-
-def status(progress: Optional[float] = None, message: Optional[str] = None, **statistics: Any) -> None:
-    """Tells how far the spider is: `progress` from 0 to 1, a short message, numbers that become statistics.
-
-    Raises `ValueError` if all of it is more than 64 KiB.
-    """
-    fields = dict(statistics)
-    if progress is not None:
-        fields["progress"] = progress
-    if message is not None:
-        fields["message"] = message
-    payload = encode(fields)
-    if len(payload) > 64 * 1024:
-        raise ValueError("a status is at most 64 KiB")
-    _channel.send("STATUS", payload)
-
-
-def error(problem: Union[BaseException, str], error_class: str = "", fatal: bool = False) -> None:
-    """Reports a failure, counted on the task; `fatal` makes it end in error even if the spider exits with 0.
-
-    `problem` is an exception or a message; of a message the first 10,000 characters are kept.
-    """
-    if isinstance(problem, BaseException) and not error_class:
-        error_class = type(problem).__name__
-    message = str(problem)[:_LONGEST_MESSAGE]
-    _channel.send("ERROR", encode({"class": error_class[:200], "message": message, "fatal": bool(fatal)}))
-
-
-def log(message: str, level: str = "info", **fields: Any) -> None:
-    """Writes a structured log record."""
-    _channel.send("LOG", encode({"level": level, "message": message, "fields": fields}))
-
-
-def cancelled() -> bool:
-    """Whether somebody asked to cancel this task. After that the spider has some seconds to end by itself."""
-    return _cancellation.came()
-
-
-def on_cancel(callback: Callable[[], object]) -> None:
-    """Calls `callback` once when a cancel comes, in a thread of its own; at once if it has come already."""
-    _cancellation.call(callback)
-
-
-def wait_cancelled(timeout: Optional[float] = None) -> bool:
-    """Waits for a cancel, at most `timeout` seconds; whether it came."""
-    return _cancellation.wait(timeout)
-
-
-def _encode_item(item: Any) -> bytes:
-    encoded = encode_object(item)
-    if len(encoded) > MAX_FRAME - 100:
-        raise ValueError("an item of %d bytes is too large: at most 8 MiB fit a frame" % len(encoded))
-    return encoded
-
-
-def _send_items(batch: List[bytes]) -> None:
-    _channel.send("INSERT_DATA", batch[0] if len(batch) == 1 else b"[" + b",".join(batch) + b"]")
-
-
-def _say_hello() -> None:
-    with suppress(OSError):
-        _channel.send("HELLO", b'{"sdk":"python/1"}')
-
-
-if _nonce:
-    _say_hello()
+    messages.say_hello()
+    globals().update({public: getattr(messages, public) for public in __all__})
+    return globals()[name]

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from scrapy_project import Project
 from sdk_spider import Said, package_folder, read_all, start
+from web_site import Site, open_site, refused_port
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +37,21 @@ def run_spiders(sdk_folder: Path, tmp_path: Path) -> Callable[..., Said]:
         return said
 
     return run
+
+
+@pytest.fixture
+def project(sdk_folder: Path, tmp_path: Path) -> Project:
+    return Project(tmp_path, sdk_folder)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with open_site() as site:
+        yield site
+
+
+@pytest.fixture
+def refused() -> Iterator[str]:
+    """An address that refuses connections."""
+    with refused_port() as port:
+        yield f"http://127.0.0.1:{port}/"

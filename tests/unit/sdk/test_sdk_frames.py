@@ -12,7 +12,7 @@ from sdk_spider import environment
 
 from silkmill.protocol.ipcparts import Error, Hello, Items, Log, Status, Text
 
-SDK_FILES = sorted((Path(__file__).parents[3] / "src" / "silkmill" / "sdk").glob("*.py"))
+SDK_FILES = sorted((Path(__file__).parents[3] / "src" / "silkmill" / "sdk").rglob("*.py"))
 
 
 def test_every_message_arrives(run_spiders):
