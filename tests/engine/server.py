@@ -172,7 +172,14 @@ class Server:
         return content if raw else json.loads(content)
 
     def deploy(self, folder: Path, project: str = "default") -> dict[str, Any]:
-        """Upload a folder as a version the way any client would."""
+        """Upload a folder, which is named like its spider, as a version the way any client would."""
+        return self._deploy(folder, f"/spiders/{project}/{folder.name}/versions")
+
+    def deploy_any(self, folder: Path) -> dict[str, Any]:
+        """The same for a folder of any number of spiders."""
+        return self._deploy(folder, "/versions")
+
+    def _deploy(self, folder: Path, route: str) -> dict[str, Any]:
         files, blobs = [], {}
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
             content = path.read_bytes()
@@ -189,7 +196,7 @@ class Server:
             )
         for digest in self.call("POST", "/blobs/missing", {"sha256": sorted(blobs)})["missing"]:
             self.call("PUT", f"/blobs/{digest}", blobs[digest], raw=True)
-        return dict(self.call("POST", f"/spiders/{project}/{folder.name}/versions", {"files": files}))
+        return dict(self.call("POST", route, {"files": files}))
 
     def submit(self, spider: str, **more: Any) -> str:
         return str(self.call("POST", "/tasks", {"spider": spider, **more})["id"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from scrapy_project import Project
 from sdk_spider import Said, package_folder, read_all, start
-from web_site import Site, open_site, refused_port
+from tests.support.web_site import Site, open_site, refused_port
 
 
 @pytest.fixture(scope="session")
