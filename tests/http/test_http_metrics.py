@@ -8,12 +8,14 @@ from tests.support.master_rig import Agent, Rig
 
 
 async def read(http: httpx.AsyncClient) -> dict[str, float]:
-    """Every sample, by its name and the values of its labels."""
+    """Every sample, by its name and its labels."""
     answer = await http.get("/api/v1/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=")
     samples = [one for family in text_string_to_metric_families(answer.text) for one in family.samples]
-    return {" ".join([sample.name, *sample.labels.values()]): sample.value for sample in samples}
+    return {
+        " ".join([sample.name, *map("=".join, sample.labels.items())]): sample.value for sample in samples
+    }
 
 
 async def test_what_runs_waits_and_has_ended(
@@ -25,16 +27,22 @@ async def test_what_runs_waits_and_has_ended(
     ref = await agent.started()
     await agent.items(ref, [b"{}"])
     seen = await read(http)
-    assert (seen["silkmill_tasks running"], seen["silkmill_tasks pending"]) == (1, 1)
-    assert (seen["silkmill_slots node-1 free"], seen["silkmill_slots node-1 taken"]) == (0, 2)
+    assert (seen["silkmill_tasks state=running"], seen["silkmill_tasks state=pending"]) == (1, 1)
+    assert (seen["silkmill_slots node=node-1 use=free"], seen["silkmill_slots node=node-1 use=taken"]) == (
+        0,
+        2,
+    )
     assert seen["silkmill_items_total"] == 1
     assert seen["silkmill_wait_seconds_count"] == 1
-    assert (seen["silkmill_wait_seconds_bucket 2.5"], seen["silkmill_wait_seconds_bucket 5.0"]) == (0, 1)
+    assert (seen["silkmill_wait_seconds_bucket le=2.5"], seen["silkmill_wait_seconds_bucket le=5.0"]) == (
+        0,
+        1,
+    )
     assert seen["process_resident_memory_bytes"] > 0
     rig.clock.pass_time(1)
     await agent.finish(ref, items_count=1, items_size=3, exit_code=2)
     seen = await read(http)
-    assert seen["silkmill_tasks_ended_total default error spider"] == 1
-    assert seen["silkmill_attempts_total exit"] == 1
-    assert (seen["silkmill_tasks running"], seen["silkmill_tasks error"]) == (0, 1)
-    assert seen["silkmill_run_seconds_bucket +Inf"] == 1
+    assert seen["silkmill_tasks_ended_total error_class=spider project=default state=error"] == 1
+    assert seen["silkmill_attempts_total outcome=exit"] == 1
+    assert (seen["silkmill_tasks state=running"], seen["silkmill_tasks state=error"]) == (0, 1)
+    assert seen["silkmill_run_seconds_bucket le=+Inf"] == 1

@@ -20,8 +20,8 @@ from silkmill.client import AsyncClient, Problem
 from silkmill.domain.placement import Placement
 
 SHOW = [
-    *("id", "project", "spider", "version", "state", "phase", "reason", "priority", "params", "tags", "node"),
-    *("attempt", "attempts", "error_class", "exit_code", "signal", "traceback", "retry_of"),
+    *("id", "project", "spider", "version", "state", "phase", "reason", "priority", "params", "settings"),
+    *("tags", "node", "attempt", "attempts", "error_class", "exit_code", "signal", "traceback", "retry_of"),
     *("next_attempt_at", "progress", "status", "stats", "items", "log_bytes", "created_at", "started_at"),
     *("finished_at", "schedule", "firing", "after", "log_deleted_at", "items_deleted_at"),
 ]

@@ -161,7 +161,7 @@ def test_bad_folders(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(BadFolder, match="not a folder"):
         manifest(tmp_path / "gone")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BadFolder, match=r"no spider\.toml"):
+    with pytest.raises(BadFolder, match=r"neither spider\.toml nor scrapy\.cfg"):
         manifest(tmp_path / "empty")
     (folder / "dangling").symlink_to("nowhere")
     with pytest.raises(BadFolder, match="dangling"):

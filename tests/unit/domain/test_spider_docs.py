@@ -13,6 +13,7 @@ from silkmill.domain.environment import Kind
 from silkmill.domain.errors import BadInput
 from silkmill.domain.schedule_toml import SCHEDULE_KEYS
 from silkmill.domain.spider import SpiderConfig
+from silkmill.domain.version import FileEntry
 from silkmill.ports.link import WorkOrder
 from silkmill.worker.environments.folder import Environment
 from silkmill.worker.prepare.environment import environment_of
@@ -78,6 +79,8 @@ def test_every_variable_is_documented(tmp_path: Path, monkeypatch: pytest.Monkey
     venv = Environment("requirements-0", Kind.REQUIREMENTS, tmp_path)
     given = environment(tmp_path, "small", venv) | environment(tmp_path, "large" * 50_000)
     assert sorted(rows(r"[A-Z_]+")) == sorted(given)
+    assert given["SCRAPY_SETTINGS_MODULE"] == "silkmill.sdk.scrapy.settings"
+    assert given["SILKMILL_SCRAPY_SETTINGS"] == "shop.settings"
 
 
 def environment(directory: Path, text: str, *environments: Environment) -> dict[str, str]:
@@ -87,10 +90,10 @@ def environment(directory: Path, text: str, *environments: Environment) -> dict[
         spider="x",
         version="v",
         config=SpiderConfig("x"),
-        files=(),
+        files=(FileEntry("scrapy.cfg", "0", 0),),
         argv=("true",),
         params={"text": text},
-        env={},
+        env={"SCRAPY_SETTINGS_MODULE": "shop.settings"},
     )
     return environment_of(
         order,
