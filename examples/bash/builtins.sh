@@ -1,3 +1,8 @@
+# The commands that bash itself has, from its own help. Two commands run it:
+#
+#     silkmill run examples/bash
+#     silkmill items last
+#
 # An item is a line of JSON on stdout: {"type": "INSERT_DATA", "payload": {…}}. Any other line is log.
 set -euo pipefail
 

@@ -1,4 +1,8 @@
-"""Crawls the documentation of Python's standard library; each module becomes an item."""
+"""Crawls the documentation of Python's standard library; each module becomes an item.
+
+silkmill run examples/stdlib-docs
+silkmill items last --format csv
+"""
 
 from __future__ import annotations
 

@@ -18,19 +18,19 @@ class Silkmill:
     def __init__(self, data: Path) -> None:
         self._data = data
 
-    def run(self, folder: Path) -> dict[str, Any]:
-        """The task when it has ended; its end is asserted by who asks."""
-        return dict(json.loads(self._call("run", str(folder), "--json")))
+    def run(self, target: Path | str, *options: str, code: int = 0) -> dict[str, Any]:
+        """The task when it has ended. Only the exit code is asserted."""
+        return dict(json.loads(self.say("run", str(target), *options, "--json", code=code).stdout))
 
-    def items(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self._call("items", "last").splitlines()]
+    def items(self, *options: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.say("items", "last", *options).stdout.splitlines()]
 
-    def log(self) -> str:
-        return self._call("logs", "last")
+    def log(self, *options: str) -> str:
+        return self.say("logs", "last", *options).stdout
 
-    def _call(self, *arguments: str) -> str:
+    def say(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "silkmill", *arguments, "--data", str(self._data)]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SILKMILL_")}
         done = subprocess.run(command, env=clean, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stderr[-4000:]}"
-        return done.stdout
+        assert done.returncode == code, f"{command} ended with {done.returncode}:\n{done.stderr[-4000:]}"
+        return done

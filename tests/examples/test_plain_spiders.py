@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+import json
 
-import pytest
 from tests.examples.cli import EXAMPLES, Silkmill
+from tests.examples.index import need_index
 
 
 def test_bash(silkmill: Silkmill) -> None:
@@ -18,14 +17,19 @@ def test_bash(silkmill: Silkmill) -> None:
     assert "with bash" in silkmill.log()
 
 
-@pytest.mark.skipif(
-    shutil.which("node") is None and "CI" not in os.environ,
-    reason="NOT RUN: examples/node needs Node.js, and there is no `node` in PATH",
-)
 def test_node(silkmill: Silkmill) -> None:
+    need_index(EXAMPLES / "node")
     task = silkmill.run(EXAMPLES / "node")
     items = silkmill.items()
     assert (task["state"], task["items"]) == ("finished", len(items))
     assert len({item["module"] for item in items}) == len(items) >= 20
-    assert next(item for item in items if item["module"] == "fs")["functions"] > 50
+    fs = next(item for item in items if item["module"] == "fs")
+    assert fs["functions"] > 50 and fs["callbacks"] > 20, "its package is there, and reads their source"
     assert "modules of Node.js" in silkmill.log()
+
+
+def test_the_packages_of_node_are_locked_to_no_address() -> None:
+    lock = json.loads((EXAMPLES / "node" / "package-lock.json").read_text())
+    packages = [package for path, package in lock["packages"].items() if path]
+    assert packages and all("integrity" in package for package in packages)
+    assert not [package for package in packages if "resolved" in package]

@@ -1,4 +1,4 @@
-"""The spider of the README does what the README shows."""
+"""The spider of the README does what the README shows; every example is listed and says how to run it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from tests.examples.cli import EXAMPLES, Silkmill
 
 
@@ -20,3 +21,17 @@ def test_the_spider_of_the_readme(silkmill: Silkmill, tmp_path: Path) -> None:
     shown = [json.loads(line) for line in blocks["console"].splitlines() if line.startswith("{")]
     assert silkmill.items() == shown
     assert "looking at page 3" in silkmill.log()
+
+
+EXAMPLE_FOLDERS = sorted(folder.name for folder in EXAMPLES.iterdir() if (folder / "spider.toml").exists())
+
+
+def test_every_example_is_in_the_table() -> None:
+    listed = re.findall(r"^\| \[([\w-]+)\]\(\1/", (EXAMPLES / "README.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == EXAMPLE_FOLDERS
+
+
+@pytest.mark.parametrize("name", EXAMPLE_FOLDERS)
+def test_every_example_says_how_to_run_it(name: str) -> None:
+    said = "".join(path.read_text() for path in (EXAMPLES / name).glob("*.*") if path.is_file())
+    assert re.search(rf"silkmill run examples/{name}\b[^\n]*\n\W*silkmill items last", said)
