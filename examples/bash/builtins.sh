@@ -17,6 +17,6 @@ for index in "${!names[@]}"; do
     about=$(help -d "$name" | head -n 1)
     printf '{"type": "INSERT_DATA", "payload": {"builtin": %s, "about": %s}}\n' \
         "$(quoted "$name")" "$(quoted "${about#* - }")"
-    printf '{"type": "STATUS", "payload": {"progress": 0.%03d}}\n' $((index * 1000 / ${#names[@]}))
+    printf '{"type": "STATUS", "payload": {"progress": %de-3}}\n' $(((index + 1) * 1000 / ${#names[@]}))
 done
 echo "read the help of ${#names[@]} builtins, with bash $BASH_VERSION" >&2

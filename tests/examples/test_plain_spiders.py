@@ -11,7 +11,7 @@ from tests.examples.index import need_index
 def test_bash(silkmill: Silkmill) -> None:
     task = silkmill.run(EXAMPLES / "bash")
     items = silkmill.items()
-    assert (task["state"], task["items"]) == ("finished", len(items))
+    assert (task["state"], task["items"], task["progress"]) == ("finished", len(items), 1)
     assert len({item["builtin"] for item in items}) == len(items) >= 40
     assert next(item for item in items if item["builtin"] == "[")["about"].startswith("Evaluate conditional")
     assert "with bash" in silkmill.log()

@@ -115,12 +115,12 @@ def _attached(data: Path, target: Target, choices: dict[str, Any], as_json: bool
 
 
 def _say_what_is_missing(client: Client, task: dict[str, Any]) -> None:
-    """A task that waits for a node that may never come must not just say that it is pending."""
+    """A task that waits for what may never come must not just say that it is pending."""
     if (task["state"], task["phase"]) != ("pending", None):
         return
     with suppress(ConnectionLost, NoServer):  # whoever follows the task knows what to do about that
         why = client.why(task["id"])
-        if why["waits_for"] in ("placement", "permit"):
+        if why["waits_for"] in ("placement", "permit", "engine"):
             say(f"it waits: {why['text']}")
 
 

@@ -88,4 +88,6 @@ def read_target(text: str) -> Target:
         say(
             f"the folder {text} has no spider.toml or scrapy.cfg: {text} is looked for among deployed spiders"
         )
+    elif "/" in text and path.parent.is_dir():
+        say(f"there is no folder {text}: {text} is looked for among deployed spiders")
     return read_spider(text)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from tests.helpers import wait_until
@@ -96,6 +96,13 @@ def finish(process: subprocess.Popen[bytes], seconds: float = 60.0) -> Result:
         out, err = process.communicate()
         raise AssertionError(f"not ended after {seconds} s: {out!r} {err!r}") from None
     return Result(process.returncode, out, err.decode())
+
+
+def read_until(stream: IO[bytes], word: bytes) -> bytes:
+    for line in stream:
+        if word in line:
+            return line
+    raise AssertionError(f"{word!r} was not said")
 
 
 def start_up(cli: Cli, *arguments: str) -> subprocess.Popen[bytes]:

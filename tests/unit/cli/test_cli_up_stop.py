@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.helpers import wait_until
 from tests.support.marked import marked
-from tests.unit.cli.conftest import Cli, clean_environment, end_up, start_up
+from tests.unit.cli.conftest import Cli, clean_environment, end_up, finish, read_until, start_up
 
 MARK = "SILKMILL_TASK_ID="
 
@@ -94,6 +94,18 @@ def test_the_second_signal_leaves_spiders_running_and_names_them(running: Cli, f
     result = running("stop", "--kill")
     assert result.code == 0, result
     wait_until(lambda: not spiders_of(task_id), 10)
+
+
+def test_a_run_during_a_drain_says_what_it_waits_for(running: Cli, folder: Path) -> None:
+    submit(running, folder, "-a", "seconds=60")
+    server = json.loads((running.data / "server.json").read_text())["pid"]
+    os.kill(server, signal.SIGTERM)
+    wait_until(lambda: "draining" in up_log(running), 10)
+    waiting = running.start("run", "hello")
+    assert waiting.stderr is not None
+    assert b"the engine is draining" in read_until(waiting.stderr, b"it waits")
+    waiting.send_signal(signal.SIGINT)
+    assert finish(waiting).code == 3
 
 
 def test_stop_kill_ends_engine_and_spiders_and_the_task_is_run_again(running: Cli, folder: Path) -> None:

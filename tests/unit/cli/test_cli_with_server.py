@@ -10,11 +10,10 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
 
 import pytest
 from tests.helpers import wait_until
-from tests.unit.cli.conftest import Cli, clean_environment, finish
+from tests.unit.cli.conftest import Cli, clean_environment, finish, read_until
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +158,20 @@ def test_a_task_for_a_label_that_no_node_has_says_so(up: Cli, done: str) -> None
     assert finish(waiting).code == 3
 
 
+def test_a_mistyped_folder_is_named_as_one(up: Cli, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "spiders").mkdir()
+    mistyped = subprocess.run(
+        [sys.executable, "-m", "silkmill", "run", "spiders/helo", "--data", str(up.data)],
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert mistyped.returncode == 4
+    assert "there is no folder spiders/helo" in mistyped.stderr
+    assert "there is no folder" not in up("run", "spiders/helo").err
+
+
 def test_wait_tells_the_worst_end(up: Cli, done: str) -> None:
     failed = up("run", "hello", "-a", "code=3", "--detach").out.decode().strip()
     assert up("wait", failed, done).code == 1
@@ -176,13 +189,6 @@ def test_ctrl_c_cancels_and_the_second_one_kills(up: Cli, done: str, stubborn: b
         process.send_signal(signal.SIGINT)
         read_until(process.stderr, b"killing")
     assert finish(process).code == 3
-
-
-def read_until(stream: IO[bytes], word: bytes) -> bytes:
-    for line in stream:
-        if word in line:
-            return line
-    raise AssertionError(f"{word!r} was not said")
 
 
 def test_ctrl_c_leaves_a_followed_log(up: Cli, done: str) -> None:
