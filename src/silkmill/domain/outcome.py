@@ -164,7 +164,7 @@ def _classify(facts: Facts, rules: Rules) -> Verdict:
             "never_started", facts.spawn_error.message, ErrorClass.SYSTEM, permanent=_permanent(facts)
         )
     if facts.limit is not None:
-        return _ended(facts, "limit", f"{facts.limit} limit reached", ErrorClass.LIMIT)
+        return _ended(facts, "limit", f"limits.{facts.limit} reached", ErrorClass.LIMIT)
     if facts.cancelled:
         return _ended(facts, "cancelled", "cancelled", ErrorClass.CANCELLED)
     if facts.signal is not None:

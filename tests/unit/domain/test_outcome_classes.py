@@ -160,7 +160,7 @@ def test_a_signal_is_a_signal_and_not_a_cancel(number: int, name: str) -> None:
 def test_a_limit_is_a_limit_whatever_killed_it(limit: str) -> None:
     verdict = judge(exit_code=None, signal=9, signal_sender="us", limit=limit)
     assert (verdict.outcome, verdict.error_class) == ("limit", ErrorClass.LIMIT)
-    assert verdict.reason == f"{limit} limit reached"
+    assert verdict.reason == f"limits.{limit} reached"
 
 
 @pytest.mark.parametrize("end", [{"exit_code": 0}, {"exit_code": 1}, {"exit_code": None, "signal": 15}])
