@@ -50,6 +50,15 @@ async def test_pages_join_to_the_whole(http: httpx.AsyncClient, task_id: str) ->
     assert len(pages) > 2
 
 
+@pytest.mark.parametrize("limit", [1, 10, len(FRAMES[0]) - 1, len(FRAMES[0])])
+async def test_a_page_that_is_smaller_than_its_first_frame_is_that_frame(
+    http: httpx.AsyncClient, task_id: str, limit: int
+) -> None:
+    answer = await http.get(f"/api/v1/tasks/{task_id}/log?offset=0&limit={limit}")
+    assert answer.content == FRAMES[0]
+    assert answer.headers["silkmill-next-offset"] == str(len(FRAMES[0]))
+
+
 @pytest.mark.parametrize(
     ("which", "expected"),
     [
@@ -106,6 +115,8 @@ async def test_a_log_that_was_lost_ends_with_the_closing_line_of_the_record(
         ("offset=-1", 422, "offset"),
         ("limit=0", 422, "limit"),
         ("tail=10001", 422, "tail"),
+        ("tail=3&offset=0", 422, "tail"),
+        ("tail=3&limit=100", 422, "tail"),
         ("attempt=0", 422, "attempt"),
         ("attempt=7", 404, "attempt"),
         ("raw=perhaps", 422, "raw"),

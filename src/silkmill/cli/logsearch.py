@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from silkmill.cli.known import check_known, split_spider
 from silkmill.cli.logprint import Line, LogPrinter, field_text
 from silkmill.cli.talk import print_json, say
 from silkmill.cli.text import printable
@@ -20,10 +21,8 @@ _KNOWN = ("timestamp", "level", "event", "exception")
 
 def print_search(client: Client, spider: str, *, as_json: bool, count: int | None, **narrowed: Any) -> None:
     """Newest task first; each line behind the end of its task's id and its attempt."""
-    project, slash, name = spider.rpartition("/")
-    printer = LogPrinter()
-    lines = _found(client, name, project=project if slash else None, **narrowed)
-    for found in islice(lines, count):
+    printer, found = LogPrinter(), None
+    for found in islice(_found(client, **split_spider(spider), **narrowed), count):
         line = Line.of_event(found)
         if as_json:
             print_json({name: found[name] for name in ("task", "attempt", "offset")} | line.value)
@@ -31,6 +30,8 @@ def print_search(client: Client, spider: str, *, as_json: bool, count: int | Non
             name = f"{found['task'][-SHOWN_ID:]}.{found['attempt']} "
             sys.stdout.buffer.write(name.encode())  # as the printer does: text has a buffer of its own
             printer.print([replace(line, partial=False)])
+    if found is None:
+        check_known(client, spider)
 
 
 def _found(client: Client, spider: str, **which: Any) -> Iterator[dict[str, Any]]:

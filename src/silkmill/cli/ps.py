@@ -16,6 +16,7 @@ from silkmill.cli.connect import NothingHere, reading, say_if_unattended
 from silkmill.cli.ending import state_line
 from silkmill.cli.exits import Exit
 from silkmill.cli.figures import percent
+from silkmill.cli.known import check_known, split_spider
 from silkmill.cli.table import print_table
 from silkmill.cli.talk import print_json, say
 from silkmill.cli.text import Span, age, printable, size, span
@@ -36,7 +37,7 @@ def _tag(ctx: click.Context, param: click.Parameter, given: str | None) -> str |
 @click.option(
     "--state", "states", type=click.Choice(STATES), multiple=True, help="In this state; may be repeated."
 )
-@click.option("--spider", metavar="S", help="Of this spider.")
+@click.option("--spider", metavar="[PROJECT/]S", help="Of this spider.")
 @click.option("--tag", metavar="T", callback=_tag, help="With this tag.")
 @click.option("--since", type=Span(), metavar="1h", help="Created since.")
 @click.option(
@@ -56,13 +57,15 @@ def command(
     """List tasks, newest first."""
     where = {
         "states": states,
-        "spider": spider,
         "tag": tag,
         "since": (datetime.now(UTC) - since).isoformat() if since else None,
+        **(split_spider(spider) if spider is not None else {}),
     }
     try:
         with reading(data) as client:
             phases = (_print_lines if as_json else _print_table)(islice(_newest(client, count, where), count))
+            if spider is not None and not phases:
+                check_known(client, spider)
         say_if_unattended(data, phases)
     except NothingHere as nothing:
         say(str(nothing))
@@ -73,20 +76,20 @@ def _newest(client: Client, count: int, where: dict[str, Any]) -> Iterator[dict[
     return client.every_task(limit=min(count, PAGE), **where)
 
 
-def _print_lines(tasks: Iterator[dict[str, Any]]) -> set[str | None]:
+def _print_lines(tasks: Iterator[dict[str, Any]]) -> list[str | None]:
     """Answers with the phases of what was shown."""
-    phases = set()
+    phases = []
     for task in tasks:
         print_json(task)
-        phases.add(task["phase"])
+        phases.append(task["phase"])
     return phases
 
 
-def _print_table(tasks: Iterator[dict[str, Any]]) -> set[str | None]:
+def _print_table(tasks: Iterator[dict[str, Any]]) -> list[str | None]:
     shown = list(tasks)
     header = ("ID", "SPIDER", "STATE", "ITEMS", "PROGRESS", "MEMORY", "RUNTIME", "CREATED")
     print_table(header, [_row(task) for task in shown])
-    return {task["phase"] for task in shown}
+    return [task["phase"] for task in shown]
 
 
 def _row(task: dict[str, Any]) -> tuple[str, ...]:

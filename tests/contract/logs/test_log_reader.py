@@ -38,6 +38,7 @@ async def test_pages_of_any_limit_are_the_whole_log(stored: LogBench) -> None:
             page = await stored.reader.read(task, 1, offset, limit)
             assert page.offset == offset
             assert page.next_offset == offset + len(page.data)
+            assert len(page.data) <= limit or page.data.count(b"\n") == 1
             pieces.append(page.data)
             offset = page.next_offset
             if page.end or not page.data:

@@ -107,7 +107,8 @@ def test_all_tasks_of_a_spider_newest_first(up: Cli, done: list[str]) -> None:
     with_ids = up("logs", "--spider", "default/talker", "--where", "site=y", "--json").out.splitlines()
     assert [json.loads(line)["task"] for line in with_ids] == done[::-1]
     assert len(up("logs", "--spider", "talker", "-n", "3").out.splitlines()) == 3
-    assert up("logs", "--spider", "other/talker").out == b""
+    assert up("logs", "--spider", "talker", "--grep", "nowhere").code == 0
+    assert up("logs", "--spider", "other/talker").code == 4
 
 
 def test_json_of_a_spider_is_that_of_its_tasks_and_where_it_is(up: Cli, done: list[str]) -> None:

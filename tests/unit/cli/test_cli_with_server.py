@@ -209,12 +209,29 @@ def test_ps_lists_and_filters(up: Cli, done: str) -> None:
     assert done[-8:] in table
     listed = [json.loads(line) for line in up("ps", "--json", "-n", "3").out.splitlines()]
     assert len(listed) == 3
-    assert up("ps", "--json", "--spider", "none").out == b""
+    of_spider = up("ps", "--json", "--spider", "default/hello", "-n", "1")
+    assert (of_spider.code, of_spider.json["spider"]) == (0, "hello")
     states = {
         json.loads(line)["state"]
         for line in up("ps", "--json", "--state", "error", "--since", "1h").out.splitlines()
     }
     assert states <= {"error"}
+
+
+@pytest.mark.parametrize("name", ["none", "other/hello"])
+@pytest.mark.parametrize("command", [("ps",), ("ps", "--json", "--state", "error"), ("logs",)])
+def test_a_spider_that_is_not_there_is_not_found(
+    up: Cli, done: str, command: tuple[str, ...], name: str
+) -> None:
+    result = up(*command, "--spider", name)
+    assert (result.code, f"no spider {name!r}; deploy its folder" in result.err) == (4, True)
+
+
+@pytest.mark.parametrize("command", ["ps", "logs"])
+def test_a_spider_without_tasks_has_an_empty_list(up: Cli, tmp_path: Path, command: str) -> None:
+    (tmp_path / "spider.toml").write_text('name = "idle"\nproject = "shop"\ncommand = "true"\n')
+    assert up("deploy", str(tmp_path)).code == 0
+    assert [up(command, "--spider", name).code for name in ("idle", "shop/idle", "default/idle")] == [0, 0, 4]
 
 
 def test_show_and_why(up: Cli, done: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,18 @@ def test_readers_read_the_data_directory(alone: Cli, folder: Path) -> None:
     assert followed.out.startswith(b"hello\n")
     assert "silkmill up" in followed.err
     assert alone("show", "0123456789").code == 4
+
+
+def test_tasks_of_a_spider_whose_record_is_gone_are_listed(alone: Cli, folder: Path) -> None:
+    """Where none of them fits what else was asked for, the list is empty and the spider is known."""
+    task_id = alone("run", str(folder), "--json").json["id"]
+    with closing(sqlite3.connect(alone.data / "silkmill.db")) as database, database:
+        assert database.execute("DELETE FROM records WHERE kind = 'spider'").rowcount == 1
+    assert alone("ps", "--spider", "hello", "--json").json["id"] == task_id
+    for arguments in (("ps", "--state", "error", "--json"), ("logs", "--grep", "nowhere")):
+        result = alone(*arguments, "--spider", "hello")
+        assert (result.code, result.out) == (0, b"")
+    assert alone("ps", "--spider", "other").code == 4
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from silkmill.adapters.http.log_lines import Choice, wanted
 from silkmill.adapters.http.parts import parts_of
 from silkmill.adapters.http.streamed import streamed
 from silkmill.adapters.http.which_attempt import choose_attempt
+from silkmill.domain.errors import BadInput
 from silkmill.master.logs import Wanted
 
 MAX_TAIL = 10_000
@@ -32,7 +33,7 @@ async def log(
     request: Request,
     narrowed: Narrowed,
     attempt: Attempt = None,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int | None, Query(ge=0)] = None,
     limit: Annotated[int | None, Query(ge=1, le=MAX_PAGE)] = None,
     tail: Tail = None,
     raw: bool = False,
@@ -42,6 +43,7 @@ async def log(
     With `limit` (bytes) one page, whose Silkmill-Next-Offset is where the next one begins; with `tail` the
     last lines; else all from `offset` on."""
     parts = parts_of(request)
+    _check_place(offset, limit, tail)
     choice = Choice(narrowed, raw)
     task = await parts.tasks.find(task_id)
     check_log_kept(task)
@@ -55,10 +57,10 @@ async def log(
         frames = await choice.last_frames(parts.log_reader, task, ref.number, tail)
         return Response(choice.shaped(frames), headers=headers, media_type=kind)
     if limit is not None:
-        page = await parts.log_reader.page(task, ref.number, narrowed, offset, limit)
+        page = await parts.log_reader.page(task, ref.number, narrowed, offset or 0, limit)
         headers["Silkmill-Next-Offset"] = str(page.next_offset)
         return Response(choice.shaped(page.data), headers=headers, media_type=kind)
-    frames_of_all = choice.frames(parts.log_reader, task, ref.number, offset)
+    frames_of_all = choice.frames(parts.log_reader, task, ref.number, offset or 0)
     return await streamed(_shaped(choice, frames_of_all), kind, headers)
 
 
@@ -80,6 +82,17 @@ async def follow(
     position = read_position(last_event_id) if last_event_id else None
     following = LogFollow(parts, Choice(narrowed), task.id, attempt, position)
     return EventStream(with_error(following.events(tail)), request.app.state.closing)
+
+
+def _check_place(offset: int | None, limit: int | None, tail: int | None) -> None:
+    """Raises BadInput."""
+    others = {"offset": offset, "limit": limit}
+    if tail is not None and (given := [name for name, value in others.items() if value is not None]):
+        raise BadInput(
+            f"tail and {' and '.join(given)} begin at different places",
+            field="tail",
+            remedy="send tail for the last lines, or offset and limit for a page",
+        )
 
 
 async def _shaped(choice: Choice, frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -25,8 +25,8 @@ class LogPage:
 
 
 async def next_page(log: Log, offset: int, limit: int) -> LogPage:
-    """The frames from `offset` on, about `limit` bytes but one frame at least. A frame that `offset` cuts is
-    passed over. The dropped middle of a log is one system line, a page of its own."""
+    """Whole frames from `offset` on, at most `limit` bytes but one frame at least. A frame that `offset` cuts
+    is passed over. The dropped middle of a log is one system line, a page of its own."""
     offset = min(offset, log.end)
     if not log.begins_at(offset):
         offset = await _next_frame(log, offset)
@@ -34,8 +34,13 @@ async def next_page(log: Log, offset: int, limit: int) -> LogPage:
     if log.in_gap(offset):
         return await gap_page(log)
     if b"\n" not in data:
-        data += await log.read(offset + len(data), FRAME_BYTES)
+        data = _first_frame(data + await log.read(offset + len(data), FRAME_BYTES))
     return cut_page(log, offset, data)
+
+
+def _first_frame(data: bytes) -> bytes:
+    """All of it where its end is not there yet."""
+    return data[: data.find(b"\n") + 1] or data
 
 
 async def _next_frame(log: Log, offset: int) -> int:

@@ -40,7 +40,7 @@ class LogReader:
         self._expressions = expressions
 
     async def read(self, task: Task, number: int, offset: int, limit: int) -> LogPage:
-        """Whole frames from `offset` on, about `limit` bytes, one frame at least when one is there."""
+        """Whole frames from `offset` on, at most `limit` bytes, but one frame at least when one is there."""
         return await next_page(await self._open(task, number), offset, limit)
 
     async def tail(self, task: Task, number: int, lines: int, stream: bytes | None = None) -> LogPage:
