@@ -18,6 +18,7 @@ from tests.support.master_rig import Agent, Rig
 from silkmill.adapters.http import create_app
 from silkmill.client import AsyncClient, Problem
 from silkmill.domain.placement import Placement
+from silkmill.domain.states import State
 
 SHOW = [
     *("id", "project", "spider", "version", "state", "phase", "reason", "priority", "params", "settings"),
@@ -229,6 +230,16 @@ async def test_bulk_reads_2000_lines_in_milliseconds() -> None:
         assert len(list(Lines(body))) == 2000
         seconds.append(time.perf_counter() - begun)
     assert min(seconds) < 0.1  # measured: 4 ms
+
+
+async def test_tasks_are_counted_by_state(rig: Rig, client: AsyncClient) -> None:
+    await rig.submit()
+    await client.cancel((await rig.submit()).id)
+    counts = await client.task_counts()
+    assert list(counts["states"]) == list(State)
+    assert (counts["total"], counts["states"]["pending"], counts["states"]["cancelled"]) == (2, 1, 1)
+    assert await client.task_counts(project="default", spider="news") == counts
+    assert (await client.task_counts(project="shop"))["total"] == 0
 
 
 async def test_cancel_of_a_waiting_task_ends_it_at_once(rig: Rig, client: AsyncClient) -> None:

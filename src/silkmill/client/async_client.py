@@ -55,6 +55,9 @@ class AsyncClient:
     async def tasks(self, **where: Any) -> dict[str, Any]:
         return await self._object(calls.list_tasks(**where))
 
+    async def task_counts(self, **where: Any) -> dict[str, Any]:
+        return await self._object(calls.count_tasks(**where))
+
     async def task(self, task_id: str) -> dict[str, Any]:
         return await self._object(calls.task(task_id))
 

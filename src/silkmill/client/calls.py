@@ -50,6 +50,10 @@ def list_tasks(
     return Call("GET", "/tasks", query)
 
 
+def count_tasks(*, project: str | None = None, spider: str | None = None) -> Call:
+    return Call("GET", "/tasks/counts", {"project": project, "spider": spider})
+
+
 def task(task_id: str) -> Call:
     return Call("GET", _of_task(task_id))
 

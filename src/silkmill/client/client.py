@@ -55,6 +55,10 @@ class Client:
             if cursor is None:
                 return
 
+    def task_counts(self, **where: Any) -> dict[str, Any]:
+        """{"total", "states"}. Keywords as `calls.count_tasks`."""
+        return self._object(calls.count_tasks(**where))
+
     def task(self, task_id: str) -> dict[str, Any]:
         return self._object(calls.task(task_id))
 

@@ -78,7 +78,9 @@ class Store(Protocol):
     ) -> list[Task]:
         """Tasks by id (which is by time), from after the cursor `before` on."""
 
-    async def count_tasks(self, where: TaskFilter) -> dict[State, int]: ...
+    async def count_tasks(self, project: str | None = None, spider: str | None = None) -> dict[State, int]:
+        """All of them, of a project, of spiders of a name, or of one spider; states without tasks are left
+        out. Takes no longer the more there are."""
 
     async def waiting_queues(self) -> list[str]:
         """The queues in which unassigned pending tasks are, by name."""

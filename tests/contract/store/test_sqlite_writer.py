@@ -98,7 +98,7 @@ async def test_what_has_no_savepoint_changes_by_one_statement(store: SqliteStore
         for lines in transactions
         if "SAVEPOINT operation" not in lines
     ]
-    assert changes == [1] * 7
+    assert changes == [1] * 6
     assert len(transactions) == 9
 
 

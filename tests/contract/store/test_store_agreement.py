@@ -217,7 +217,7 @@ async def everything(store: Store) -> list[object]:
         pending(store, 3),
         store.due_created(LATER, 10),
         store.due_upkeep(LATER, 10),
-        store.count_tasks(TaskFilter(spider="spider-1")),
+        store.count_tasks(spider="spider-1"),
         store.tasks(TaskFilter(states=(State.PENDING, State.RUNNING), tag="odd"), limit=1),
         store.records(Node),
     )

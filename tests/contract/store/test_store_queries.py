@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from helpers import START, changed, insert_claimed, make_task, pending
+from silkmill.domain.errors import Conflict
 from silkmill.domain.events import Accept, Assign, Finish, Lose, Retry, Start
 from silkmill.domain.events import Exit as ProcessExit
 from silkmill.domain.outcome import ErrorClass, Verdict
@@ -84,22 +85,49 @@ async def test_counting_by_state(store: Store) -> None:
     states = [State.PENDING] * 3 + [State.CREATED] * 2 + [State.FINISHED]
     await store.insert_tasks([make_task(state=state, tags=("a",)) for state in states])
     await store.insert_tasks([make_task(spider="other")])
-    assert await store.count_tasks(TaskFilter()) == {
+    assert await store.count_tasks() == {
         State.PENDING: 4,
         State.CREATED: 2,
         State.FINISHED: 1,
     }
-    assert await store.count_tasks(TaskFilter(spider="other")) == {State.PENDING: 1}
-    assert await store.count_tasks(TaskFilter(tag="a", states=(State.CREATED,))) == {State.CREATED: 2}
-    assert await store.count_tasks(TaskFilter(project="none")) == {}
+    assert await store.count_tasks(spider="other") == {State.PENDING: 1}
+    await store.insert_tasks([make_task(project="shop", spider="other", state=State.ERROR)])
+    assert await store.count_tasks(spider="other") == {State.PENDING: 1, State.ERROR: 1}
+    assert await store.count_tasks(project="shop") == {State.ERROR: 1}
+    assert await store.count_tasks("default", "other") == {State.PENDING: 1}
+    assert await store.count_tasks("none") == await store.count_tasks("shop", "spider") == {}
 
 
 async def test_the_count_follows_the_state(store: Store) -> None:
     task = await insert_claimed(store)
-    assert await store.count_tasks(TaskFilter()) == {State.PENDING: 1}
+    assert await store.count_tasks() == {State.PENDING: 1}
     for event in (Accept(), Start(1, START)):
         task = await store.swap(task, changed(task, event))
-    assert await store.count_tasks(TaskFilter()) == {State.RUNNING: 1}
+    assert await store.count_tasks() == {State.RUNNING: 1}
+    await store.insert_tasks([task, make_task(state=State.ERROR)])  # one of them is there already
+    assert await store.count_tasks() == {State.RUNNING: 1, State.ERROR: 1}
+    with pytest.raises(Conflict):
+        await store.swap(replace(task, revision=0), changed(task, ProcessExit(), state=State.FINISHED))
+    await store.delete_task(await store.task(task.id))
+    await store.delete_task(task)  # it is gone
+    assert await store.count_tasks() == {State.ERROR: 1}
+
+
+async def test_a_tag_follows_the_state_of_its_task(store: Store) -> None:
+    task, other = make_task(tags=("a", "b")), make_task(tags=("a",), project="shop", spider="prices")
+    await store.insert_tasks([task, other])
+    task = await store.swap(task, changed(task, state=State.CREATED))
+    again = await store.swap(task, changed(task, state=State.PENDING))
+    assert await store.swap(task, replace(again, revision=1)) == again  # its answer was lost
+    assert await matching(store, tag="a") == [again, other]
+    assert await matching(store, tag="b", states=(State.PENDING,)) == [again]
+    assert await matching(store, tag="b", states=(State.CREATED,)) == []
+    assert await matching(store, tag="a", project="shop") == [other]
+    assert await matching(store, tag="a", spider="prices") == [other]
+    assert await matching(store, tag="a", project="shop", spider="prices", since=START) == [other]
+    assert await matching(store, tag="a", project="default", spider="prices") == []
+    await store.delete_task(again)
+    assert await matching(store, tag="a") == [other]
 
 
 async def test_pending_heads_go_by_priority_then_order_then_id(store: Store) -> None:
@@ -181,7 +209,7 @@ async def test_nothing_is_due_in_an_empty_store(store: Store) -> None:
     assert await store.due_upkeep(START, 10) == []
     assert await pending(store, 10) == []
     assert await store.open_attempts() == []
-    assert await store.count_tasks(TaskFilter()) == {}
+    assert await store.count_tasks() == {}
     assert await store.tasks(TaskFilter(), limit=10) == []
 
 

@@ -12,7 +12,6 @@ from silkmill.domain.placement import Placement
 from silkmill.master.feed import Resync
 from silkmill.master.keys import with_digest
 from silkmill.master.submission import Submission
-from silkmill.ports.store import TaskFilter
 from silkmill.runtime import faults
 from support.master_rig import Rig
 
@@ -27,7 +26,7 @@ async def submitted(rig: Rig, *lines: Submission, once: str | None = None) -> li
 
 
 async def count(rig: Rig) -> int:
-    return sum((await rig.store.count_tasks(TaskFilter())).values())
+    return sum((await rig.store.count_tasks()).values())
 
 
 async def test_the_same_line_again_is_the_same_task(rig: Rig) -> None:

@@ -51,6 +51,13 @@ async def page(
     return answer({"tasks": shown, "next": following})
 
 
+@router.get("/counts")
+async def counts(request: Request, project: str | None = None, spider: str | None = None) -> Response:
+    """How many tasks are in each state."""
+    found = await parts_of(request).store.count_tasks(project, spider)
+    return answer({"total": sum(found.values()), "states": {state: found.get(state, 0) for state in State}})
+
+
 @router.get("/{task_id}")
 async def one(task_id: str, request: Request) -> Response:
     parts = parts_of(request)

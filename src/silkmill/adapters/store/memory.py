@@ -75,7 +75,8 @@ class MemoryStore:
             found = [task for task in found if before is None or task.id > before]
         return found[:limit]
 
-    async def count_tasks(self, where: TaskFilter) -> dict[State, int]:
+    async def count_tasks(self, project: str | None = None, spider: str | None = None) -> dict[State, int]:
+        where = TaskFilter(project=project, spider=spider)
         return dict(Counter(task.state for task in self._all() if _matches(task, where)))
 
     async def waiting_queues(self) -> list[str]:

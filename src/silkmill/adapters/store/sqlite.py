@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -70,14 +69,13 @@ class SqliteStore:
     async def tasks(
         self, where: TaskFilter, *, limit: int, before: str | None = None, newest_first: bool = True
     ) -> list[Task]:
-        # One query a state, merged: each of them can follow an index and stop at the limit.
-        parts = [replace(where, states=(state,)) for state in dict.fromkeys(where.states)] or [where]
-        queries = [sql.tasks_matching(part, limit, before, newest_first) for part in parts]
-        found = await self._readers.read(lambda connection: _all_of(connection, queries))
-        return sorted(found, key=lambda task: task.id, reverse=newest_first)[:limit]
+        found = await self._tasks(*sql.tasks_matching(where, limit, before, newest_first))
+        return sorted(found, key=lambda task: task.id, reverse=newest_first)
 
-    async def count_tasks(self, where: TaskFilter) -> dict[State, int]:
-        rows = await self._rows(*sql.count_matching(where))
+    async def count_tasks(self, project: str | None = None, spider: str | None = None) -> dict[State, int]:
+        named = {"project": project, "spider": spider}
+        given = {name: value for name, value in named.items() if value is not None}
+        rows = await self._rows(sql.counts(*given), given)
         return {State(state): count for state, count in rows}
 
     async def waiting_queues(self) -> list[str]:

@@ -9,13 +9,25 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 
 from silkmill.adapters.store.codec import EPOCH, POSITIONS, microseconds
-from silkmill.adapters.store.tables import items, log_tail, pulse, records, task_tags, tasks
+from silkmill.adapters.store.tables import items, log_tail, pulse, records, task_counts, task_tags, tasks
 from silkmill.domain.ids import uuid7
+from silkmill.domain.states import State
 from silkmill.ports.store import TaskFilter
 
 _dialect = sqlite.dialect(paramstyle="named")
@@ -37,13 +49,14 @@ _positions = [tasks.c[name] for name in POSITIONS]
 _tasks = select(tasks.c.doc, *_positions)
 
 TASK = _sql(_tasks.where(_if(tasks.c.id)))
+_TAG_COLUMNS = ["tag", "state", "task_id", "project", "spider"]
 INSERT_TASK = _sql(sqlite.insert(tasks).on_conflict_do_nothing())
 TAG_NEW_TASK = _sql(  # to be run before its task is inserted
     insert(task_tags)
     .prefix_with("OR IGNORE")
     .from_select(
-        ["tag", "task_id"],
-        select(bindparam("tag"), bindparam("task_id")).where(
+        _TAG_COLUMNS,
+        select(*map(bindparam, _TAG_COLUMNS)).where(
             ~select(tasks.c.id).where(tasks.c.id == bindparam("task_id")).exists(),
             ~select(tasks.c.id).where(tasks.c.firing == bindparam("firing")).exists(),
             ~select(tasks.c.id).where(tasks.c.submit_key == bindparam("submit_key")).exists(),
@@ -51,7 +64,16 @@ TAG_NEW_TASK = _sql(  # to be run before its task is inserted
     )
 )
 DELETE_TASK = _sql(delete(tasks).where(_if(tasks.c.id), _if(tasks.c.revision)))
-DELETE_TAG = _sql(delete(task_tags).where(_if(task_tags.c.tag), _if(task_tags.c.task_id)))
+_one_tag = [_if(task_tags.c[name]) for name in ("tag", "state", "task_id")]
+MOVE_TAG = _sql(update(task_tags).where(*_one_tag).values(state=bindparam("state")))
+DELETE_TAG = _sql(delete(task_tags).where(*_one_tag))
+_count = sqlite.insert(task_counts)
+COUNT = _sql(
+    _count.on_conflict_do_update(
+        index_elements=["project", "spider", "state"],
+        set_={"count": task_counts.c.count + _count.excluded.count},
+    )
+)
 OWN_TASK_CHANGE = _sql(
     select(*_positions).where(_if(tasks.c.id), _if(tasks.c.revision), _if(tasks.c.change_id))
 )
@@ -106,47 +128,70 @@ WAITING_AFTER = _sql(select(tasks.c.id, tasks.c.waits_after).where(tasks.c.waits
 def tasks_matching(
     where: TaskFilter, limit: int, before: str | None, newest_first: bool
 ) -> tuple[str, dict[str, Any]]:
-    """The text and its parameters."""
-    query = _tasks.where(*_matching(where)).limit(limit)
-    if newest_first:
-        query = query.order_by(tasks.c.id.desc())
-        return _with_parameters(query if before is None else query.where(tasks.c.id < before))
-    query = query.order_by(tasks.c.id)
-    return _with_parameters(query if before is None else query.where(tasks.c.id > before))
+    """The text and its parameters. The rows are in any order."""
+    start = None if where.id_suffix is None else where.id_suffix[::-1]
+    values = {
+        "project": where.project,
+        "spider": where.spider,
+        "tag": where.tag,
+        "group_key": where.group,
+        "before": before,
+        "since": None if where.since is None else microseconds(where.since),
+        "since_id": None if where.since is None else uuid7(max(where.since, EPOCH), bytes(10)),
+        "id_start": start,
+        "id_end": None if start is None else start + "\U0010ffff",
+    }
+    given = {name: value for name, value in values.items() if value is not None}
+    return _list(frozenset(given), tuple(sorted(set(where.states))), newest_first), given | {"limit": limit}
 
 
-def count_matching(where: TaskFilter) -> tuple[str, dict[str, Any]]:
-    return _with_parameters(
-        select(tasks.c.state, func.count()).where(*_matching(where)).group_by(tasks.c.state)
-    )
+@cache
+def _list(given: frozenset[str], states: tuple[State, ...], newest_first: bool) -> str:
+    """From one range of an index for each state, which SQLite merges as it reads them.
+
+    What is found by its group or the end of its id is few, in all states."""
+    if not states and given & {"project", "spider", "tag"}:
+        states = tuple(State)
+    ids = [_ids(given, state, newest_first) for state in states] or [_ids(given, None, newest_first)]
+    found = union_all(*ids) if len(ids) > 1 else ids[0]
+    order = literal_column("id DESC" if newest_first else "id")
+    wanted = found.order_by(order).limit(bindparam("limit")).offset(literal_column("0"))
+    return _sql(_tasks.where(tasks.c.id.in_(wanted)))
 
 
-def _with_parameters(query: Select[Any]) -> tuple[str, dict[str, Any]]:
-    compiled = query.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})
-    return str(compiled), compiled.params
-
-
-def _matching(where: TaskFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if where.states:
-        conditions.append(tasks.c.state.in_([state.value for state in where.states]))
-    if where.project is not None:
-        conditions.append(tasks.c.project == where.project)
-    if where.spider is not None:
-        conditions.append(tasks.c.spider == where.spider)
-    if where.group is not None:
-        conditions.append(tasks.c.group_key == where.group)
-    if where.tag is not None:
-        tagged = select(task_tags.c.task_id).where(task_tags.c.tag == where.tag)
-        conditions.append(tasks.c.id.in_(tagged))
-    if where.since is not None:
+def _ids(given: frozenset[str], state: State | None, newest_first: bool) -> Select[Any]:
+    """Of tasks, or of tags, which have the same columns for what tasks are looked for by."""
+    table, task_id = (task_tags, task_tags.c.task_id) if "tag" in given else (tasks, tasks.c.id)
+    names = sorted(given & {"project", "spider", "tag", "group_key"})
+    conditions = [table.c[name] == bindparam(name) for name in names]
+    if state is not None:
+        conditions.append(table.c.state == literal_column(f"'{state}'"))
+    if "before" in given:
+        before = bindparam("before")
+        conditions.append(task_id < before if newest_first else task_id > before)
+    if "since" in given:
         # Ids are by time: the condition on the id lets SQLite stop early, the other one is exact.
-        conditions.append(tasks.c.id >= uuid7(max(where.since, EPOCH), bytes(10)))
-        conditions.append(tasks.c.created_at >= microseconds(where.since))
-    if where.id_suffix is not None:
-        start = where.id_suffix[::-1]
-        conditions.append(tasks.c.id_reversed.between(start, start + "\U0010ffff"))
-    return conditions
+        conditions.append(task_id >= bindparam("since_id"))
+        conditions.append(_created_at(task_id) >= bindparam("since"))
+    if "id_start" in given:
+        conditions.append(tasks.c.id_reversed.between(bindparam("id_start"), bindparam("id_end")))
+    return select(task_id.label("id")).where(*conditions)
+
+
+def _created_at(task_id: ColumnElement[str]) -> ColumnElement[int]:
+    if task_id is tasks.c.id:
+        return tasks.c.created_at
+    return select(tasks.c.created_at).where(tasks.c.id == task_id).scalar_subquery()
+
+
+@cache
+def counts(*given: str) -> str:
+    """(state, number of tasks) of those that have these columns in common."""
+    total = func.sum(task_counts.c.count)
+    chosen = select(task_counts.c.state, total).where(
+        *(task_counts.c[name] == bindparam(name) for name in given)
+    )
+    return _sql(chosen.group_by(task_counts.c.state).having(total > literal_column("0")))
 
 
 KEYED_TASKS = _sql(

@@ -61,7 +61,9 @@ def _index_where_set(name: str, column: Column[Any], *others: Column[Any], uniqu
 
 Index("tasks_by_id_end", tasks.c.id_reversed)
 Index("tasks_by_state", tasks.c.state, _id)
-Index("tasks_by_spider", tasks.c.spider, _id)
+Index("tasks_by_project", tasks.c.project, tasks.c.state, _id)
+Index("tasks_by_spider", tasks.c.spider, tasks.c.state, _id)
+Index("tasks_by_project_and_spider", tasks.c.project, tasks.c.spider, tasks.c.state, _id)
 _index_where_set("tasks_by_group", tasks.c.group_key, _id)
 _index_where_set("tasks_waiting", tasks.c.queue, tasks.c.waiting_priority, tasks.c.order_key, _id)
 _index_where_set("tasks_to_release", tasks.c.release_at, _id)
@@ -74,13 +76,33 @@ _index_where_set("spider_permits", tasks.c.spider_permit, unique=True)
 _index_where_set("project_permits", tasks.c.project_permit, unique=True)
 _index_where_set("submit_keys", tasks.c.submit_key, unique=True)
 
-# Tags never change, so they are written once, beside their task.
+# Tags never change, so they are written once, beside their task; with them stands what they are looked for
+# together with, so that every list is a range of an index in each state. The state follows that of the task.
 task_tags = Table(
     "task_tags",
     metadata,
     Column("tag", Text, nullable=False),
+    Column("state", Text, nullable=False),
     Column("task_id", Text, nullable=False),
-    PrimaryKeyConstraint("tag", "task_id"),
+    Column("project", Text, nullable=False),
+    Column("spider", Text, nullable=False),
+    PrimaryKeyConstraint("tag", "state", "task_id"),
+    sqlite_with_rowid=False,
+)
+_tag, _tagged = task_tags.c.tag, (task_tags.c.state, task_tags.c.task_id)
+Index("tags_by_project", _tag, task_tags.c.project, *_tagged)
+Index("tags_by_spider", _tag, task_tags.c.spider, *_tagged)
+Index("tags_by_project_and_spider", _tag, task_tags.c.project, task_tags.c.spider, *_tagged)
+
+# How many tasks there are: to count them takes longer the more there are.
+task_counts = Table(
+    "task_counts",
+    metadata,
+    Column("project", Text, nullable=False),
+    Column("spider", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint("project", "spider", "state"),
     sqlite_with_rowid=False,
 )
 

@@ -17,24 +17,32 @@ from silkmill.ports.store import Stored
 from silkmill.runtime import faults
 
 Record = TypeVar("Record")
+Place = tuple[str, str, str]
+"""Project, spider and state, by which tasks are counted."""
 
 
 def insert_tasks(tasks: Sequence[Task]) -> Write[None]:
     """A task that is there already, by its id, its firing or its key, stays as it is."""
     rows = _first_of_each_key([_row(task) for task in tasks])
     given = {task.id: task.tags for task in tasks if task.tags}
-    tags = [
-        {"tag": tag, "task_id": row["id"], "firing": row["firing"], "submit_key": row["submit_key"]}
-        for row in (rows if given else ())
-        for tag in given.get(row["id"], ())
-    ]
+    tags = [_tag(tag, row) for row in (rows if given else ()) for tag in given.get(row["id"], ())]
+    alike: dict[Place, list[dict[str, Any]]] = {}
+    for row in rows:
+        alike.setdefault((row["project"], row["spider"], row["state"]), []).append(row)
 
     def run(cursor: sqlite3.Cursor) -> None:
         if tags:
             cursor.executemany(sql.TAG_NEW_TASK, tags)
-        cursor.executemany(sql.INSERT_TASK, rows)
+        for place, some in alike.items():
+            added = cursor.executemany(sql.INSERT_TASK, some).rowcount
+            cursor.execute(sql.COUNT, _counted(place, added))
 
-    return run if tags or len(rows) > 1 else Single(run)
+    return run
+
+
+def _tag(tag: str, row: dict[str, Any]) -> dict[str, Any]:
+    names = ("state", "project", "spider", "firing", "submit_key")
+    return {"tag": tag, "task_id": row["id"], **{name: row[name] for name in names}}
 
 
 def _first_of_each_key(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -56,28 +64,34 @@ def change_task(old: Task, new: Task, positions: dict[str, int]) -> Write[Positi
     if closes:
         values |= {f"if_{name}": value for name, value in codec.fields_of(old.positions).items()}
     own = {"if_id": old.id, "if_revision": new.revision, "if_change_id": new.change_id}
+    moves = "state" in values
+    counts = [_counted(_place(old), -1), _counted(_place(new), 1)]
+    tags = [tag | {"state": new.state} for tag in _tags_of(old)]
 
     def run(cursor: sqlite3.Cursor) -> Positions:
         try:
             rows = cursor.execute(statement, values).fetchall()
         except sqlite3.IntegrityError:  # a permit is another's
             raise rules.conflict(old) from None
+        if rows and moves:
+            cursor.executemany(sql.COUNT, counts)
+            cursor.executemany(sql.MOVE_TAG, tags)
         rows = rows or cursor.execute(sql.OWN_TASK_CHANGE, own).fetchall()
         if not rows:
             raise rules.conflict(old)
         return Positions(*rows[0])
 
-    return Single(run)
+    return run if moves else Single(run)
 
 
 def delete_task(old: Task) -> Write[None]:
-    tags = [{"if_tag": tag, "if_task_id": old.id} for tag in old.tags]
-
     def run(cursor: sqlite3.Cursor) -> None:
         deleted = cursor.execute(sql.DELETE_TASK, {"if_id": old.id, "if_revision": old.revision})
-        if deleted.rowcount == 0 and cursor.execute(sql.TASK, {"if_id": old.id}).fetchall():
+        if deleted.rowcount:
+            cursor.execute(sql.COUNT, _counted(_place(old), -1))
+        elif cursor.execute(sql.TASK, {"if_id": old.id}).fetchall():
             raise rules.conflict(old)
-        cursor.executemany(sql.DELETE_TAG, tags)
+        cursor.executemany(sql.DELETE_TAG, _tags_of(old))
 
     return run
 
@@ -194,6 +208,19 @@ def _row(task: Task) -> dict[str, Any]:
         **codec.fields_of(task.positions),
         "doc": codec.encode(task),
     }
+
+
+def _tags_of(task: Task) -> list[dict[str, Any]]:
+    return [{"if_tag": tag, "if_state": task.state, "if_task_id": task.id} for tag in task.tags]
+
+
+def _place(task: Task) -> Place:
+    return task.project, task.spider, task.state
+
+
+def _counted(place: Place, change: int) -> dict[str, Any]:
+    """So many tasks more, or fewer."""
+    return dict(zip(("project", "spider", "state"), place, strict=True), count=change)
 
 
 def _item(ref: AttemptRef, ordinal: int, data: bytes) -> dict[str, Any]:
