@@ -154,7 +154,7 @@ def _list(given: frozenset[str], states: tuple[State, ...], newest_first: bool) 
         states = tuple(State)
     ids = [_ids(given, state, newest_first) for state in states] or [_ids(given, None, newest_first)]
     found = union_all(*ids) if len(ids) > 1 else ids[0]
-    order = literal_column("id DESC" if newest_first else "id")
+    order: ColumnElement[str] = literal_column("id DESC" if newest_first else "id")
     wanted = found.order_by(order).limit(bindparam("limit")).offset(literal_column("0"))
     return _sql(_tasks.where(tasks.c.id.in_(wanted)))
 
@@ -167,7 +167,7 @@ def _ids(given: frozenset[str], state: State | None, newest_first: bool) -> Sele
     if state is not None:
         conditions.append(table.c.state == literal_column(f"'{state}'"))
     if "before" in given:
-        before = bindparam("before")
+        before: ColumnElement[str] = bindparam("before")
         conditions.append(task_id < before if newest_first else task_id > before)
     if "since" in given:
         # Ids are by time: the condition on the id lets SQLite stop early, the other one is exact.
