@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from tests.support.master_rig import Agent, Rig
+from tests.support.openapi import CheckedTransport
 
 from silkmill.adapters.http import Parts, create_app
 from silkmill.adapters.store.memory import MemoryStore
@@ -76,15 +77,19 @@ async def version(rig: Rig) -> str:
 
 
 @pytest.fixture
-async def http(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """Raw HTTP with the token."""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+def transport(app: FastAPI) -> CheckedTransport:
+    return CheckedTransport(httpx.ASGITransport(app, raise_app_exceptions=False))
+
+
+@pytest.fixture
+async def http(transport: CheckedTransport) -> AsyncIterator[httpx.AsyncClient]:
+    """Raw HTTP with the token; every answer is as docs/openapi.json says."""
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(transport=transport, base_url=URL, headers=headers) as client:
         yield client
 
 
 @pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(Server(URL, TOKEN), transport=httpx.ASGITransport(app)) as client:
+async def client(transport: CheckedTransport) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(Server(URL, TOKEN), transport=transport) as client:
         yield client

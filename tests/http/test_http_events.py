@@ -13,6 +13,7 @@ from tests.helpers import wait_until_async
 from tests.http.conftest import TOKEN
 from tests.http.problems import assert_problem
 from tests.support.master_rig import Agent, Rig
+from tests.support.openapi import check_event
 
 from silkmill.adapters.http import event_stream, serving
 from silkmill.client import AsyncClient, NoServer, Server
@@ -47,6 +48,7 @@ async def take(events: AsyncIterator[ServerEvent], *names: str) -> list[ServerEv
         async with asyncio.timeout(SECONDS):
             found.append(await anext(events))
         assert found[-1].name == name, found
+        check_event(name, found[-1].value)
     return found
 
 
@@ -55,6 +57,7 @@ async def take_until(events: AsyncIterator[ServerEvent], name: str) -> list[Serv
     async with asyncio.timeout(SECONDS):
         async for event in events:
             found.append(event)
+            check_event(event.name, event.value)
             if event.name == name:
                 return found
     raise AssertionError(f"no event {name}, but {found}")

@@ -16,6 +16,7 @@ from silkmill.adapters.http import (
     logs,
     metrics,
     nodes,
+    openapi,
     problems,
     projects,
     schedules,
@@ -44,6 +45,7 @@ NOUNS = (
     versions,
     blobs,
     nodes,
+    openapi,
     projects,
     schedules,
     events,
@@ -57,6 +59,7 @@ def create_app(parts: Parts, token: str, *, hosts: frozenset[str] = LOOPBACK) ->
     app.state.parts = parts
     app.state.token = token.encode()
     app.state.closing = asyncio.Event()
+    app.state.document = None
     problems.install(app)
     app.add_middleware(Guard, hosts=hosts)
     for noun in NOUNS:

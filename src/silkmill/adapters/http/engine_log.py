@@ -14,27 +14,29 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from silkmill.adapters.http.log_lines import LevelName
-from silkmill.adapters.http.logs import Tail
+from silkmill.adapters.http.log_lines import AtLeast, Since
+from silkmill.adapters.http.names import Grep, Tail
 from silkmill.adapters.http.parts import parts_of
 from silkmill.adapters.http.streamed import streamed
 from silkmill.adapters.http.times import aware
+from silkmill.adapters.http.told import Content, told
 from silkmill.master.logs import Needle, parse_needle
 from silkmill.master.logs.needle import fitting, may_match
 from silkmill.protocol.loglevel import Level, level_named
 from silkmill.runtime.expressions import Expressions
 
 LINES_PER_PIECE = 500
+_KIND = "application/x-ndjson"
 router = APIRouter(prefix="/logs")
 
 
-@router.get("/system")
+@router.get("/system", **told("Read the engine's own log", (Content(_KIND),)))
 async def system(
     request: Request,
     tail: Tail = None,
-    level: LevelName | None = None,
-    grep: str | None = None,
-    since: datetime | None = None,
+    level: AtLeast = None,
+    grep: Grep = None,
+    since: Since = None,
 ) -> Response:
     """JSON lines as they were written, oldest first; with `tail` the last of them."""
     parts = parts_of(request)
@@ -49,9 +51,6 @@ async def system(
             last.extend(piece)
         return Response(b"".join(last), media_type=_KIND)
     return await streamed((b"".join(piece) async for piece in pieces), _KIND)
-
-
-_KIND = "application/x-ndjson"
 
 
 class _Line(msgspec.Struct):

@@ -5,26 +5,40 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from starlette.requests import Request
 
 from silkmill.adapters.http.event_stream import HEARTBEAT, EventStream, event, next_within
 from silkmill.adapters.http.parts import Parts, parts_of
+from silkmill.adapters.http.task_shapes import TaskNumbers, TaskState
 from silkmill.adapters.http.task_view import state_view, stats_view
+from silkmill.adapters.http.told import EVENTS, told
 from silkmill.domain.statistics import Live
 from silkmill.domain.task import Expiry, Task
 from silkmill.master.feed import Resync, StatisticsChanged, TaskChanged
 
 REMEMBERED_ENDS = 10_000
+HINTS = {
+    "ready": dict[str, None],
+    "resync": dict[str, None],
+    "task": TaskState,
+    "task.ended": TaskState,
+    "stats": TaskNumbers,
+}
 router = APIRouter(prefix="/events")
 
 
-@router.get("")
-async def follow(request: Request) -> EventStream:
+@router.get("", **told("Hints that tasks changed", EVENTS, events=HINTS))
+async def follow(
+    request: Request,
+    last_event_id: Annotated[
+        str | None, Header(alias="Last-Event-ID", description="Whatever it is: the client was away.")
+    ] = None,
+) -> EventStream:
     """Hints are not kept: a client that was away (it sends Last-Event-ID) gets `resync` and reads again."""
-    was_away = "last-event-id" in request.headers
-    hints = _hints(parts_of(request), was_away=was_away)
+    hints = _hints(parts_of(request), was_away=last_event_id is not None)
     return EventStream(hints, request.app.state.closing)
 
 
@@ -53,8 +67,8 @@ def _changed(task: Task, *, ended: bool) -> bytes:
 def _moved(task: Task, live: Live, now: datetime) -> bytes:
     """Without an id: numbers that were missed are not worth a `resync`."""
     number = task.attempt.number if task.attempt else None
-    numbers = {"progress": live.statistics.progress, "stats": stats_view(task, now, live)}
-    return event("stats", {"id": task.id, "attempt": number, **numbers})
+    stats, progress = stats_view(task, now, live), live.statistics.progress
+    return event("stats", TaskNumbers(id=task.id, attempt=number, progress=progress, stats=stats))
 
 
 class _Ends:

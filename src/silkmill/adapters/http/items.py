@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
@@ -11,25 +11,39 @@ from starlette.responses import Response, StreamingResponse
 
 from silkmill.adapters.http.item_formats import FORMATS
 from silkmill.adapters.http.kept import check_items_kept
+from silkmill.adapters.http.names import OF_A_TASK, Attempt, TaskId
 from silkmill.adapters.http.parts import parts_of
+from silkmill.adapters.http.told import Content, told
 from silkmill.adapters.http.which_attempt import choose_attempt
 from silkmill.domain.attempt import AttemptRef
 from silkmill.ports.store import Store
 
 PAGE_ITEMS = 500
 PAGE_BYTES = 1 << 20
+ITEMS = tuple(
+    Content(written.media_type, list[Any] if name == "json" else None) for name, written in FORMATS.items()
+)
+ITEM_HEADERS = {
+    "Silkmill-Attempt": "Which attempt it is; empty while there has been none.",
+    "Silkmill-Next-Cursor": "Where to go on, when more is stored than this answer holds.",
+}
 router = APIRouter(prefix="/tasks")
 
 
-@router.get("/{task_id}/items")
+@router.get(
+    "/{task_id}/items",
+    **told("Read the items of a task", ITEMS, errors=OF_A_TASK, headers=ITEM_HEADERS),
+)
 async def items(
-    task_id: str,
+    task_id: TaskId,
     request: Request,
-    attempt: Annotated[int | None, Query(ge=1)] = None,
-    cursor: Annotated[int, Query(ge=0)] = 0,
-    limit: Annotated[int | None, Query(ge=1)] = None,
-    format: Literal["jsonl", "json", "csv"] = "jsonl",
-    with_ids: bool = False,
+    attempt: Attempt = None,
+    cursor: Annotated[int, Query(ge=0, description="The ordinal of the first item, from 0.")] = 0,
+    limit: Annotated[int | None, Query(ge=1, description="At most so many; all by default.")] = None,
+    format: Annotated[
+        Literal["jsonl", "json", "csv"], Query(description="One a line, one list, or a table.")
+    ] = "jsonl",
+    with_ids: Annotated[bool, Query(description="Add `_tid`, `_sid` and `_attempt` to each.")] = False,
 ) -> Response:
     """From item `cursor` (counted from 0) on, at most `limit`. Silkmill-Next-Cursor: where to go on, once
     there is more; items that come later are beyond what this answer gives."""

@@ -6,10 +6,12 @@ import base64
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypedDict
 
 from fastapi import Query
+from msgspec import Meta
 
+from silkmill.adapters.http.names import Grep
 from silkmill.adapters.http.times import aware
 from silkmill.domain.task import Task
 from silkmill.master.logs import LogReader, Wanted, parse_needle
@@ -20,14 +22,32 @@ from silkmill.protocol.loglevel import Level
 
 Stream = Literal["stdout", "stderr", "system"]
 LevelName = Literal["debug", "info", "warning", "error", "critical"]
+AtLeast = Annotated[LevelName | None, Query(description="Lines of this level and of worse ones.")]
+Where = Annotated[list[str], Query(description="NAME=VALUE: messages that have all these fields.")]
+Since = Annotated[datetime | None, Query(description="Lines since then, as RFC 3339.")]
+
+
+class _Frame(TypedDict):
+    time: str
+    stream: str
+    partial: Annotated[bool, Meta(description="No newline follows the text.")]
+
+
+class FrameShape(_Frame, total=False):
+    """A line of a log; it has `text`, or `base64` where it is not UTF-8."""
+
+    text: str
+    base64: str
 
 
 def wanted(
-    stream: Stream | None = None,
-    grep: str | None = None,
-    level: LevelName | None = None,
-    where: Annotated[list[str], Query()] = [],  # noqa: B006
-    since: datetime | None = None,
+    stream: Annotated[
+        Stream | None, Query(description="Lines of this stream; stdout with its messages.")
+    ] = None,
+    grep: Grep = None,
+    level: AtLeast = None,
+    where: Where = [],  # noqa: B006
+    since: Since = None,
 ) -> Wanted:
     """The query of every route that gives lines. Raises BadInput."""
     moment = aware(since)
@@ -74,18 +94,15 @@ class Choice:
         return b"".join(frame.original() for frame in parse_frames(frames) if frame.tag in (STDOUT, STDERR))
 
 
-def frame_views(frames: bytes) -> list[dict[str, Any]]:
+def frame_views(frames: bytes) -> list[FrameShape]:
     return [frame_view(frame) for line in frames.split(b"\n")[:-1] if (frame := parse_frame(line))]
 
 
-def frame_view(frame: Frame) -> dict[str, Any]:
+def frame_view(frame: Frame) -> FrameShape:
     """Text as JSON text where it is UTF-8, else in base64: every byte arrives."""
-    view: dict[str, Any] = {
-        "time": frame.time.decode(),
-        "stream": frame.tag.decode(),
-        "partial": frame.partial,
-    }
+    view = FrameShape(time=frame.time.decode(), stream=frame.tag.decode(), partial=frame.partial)
     try:
-        return view | {"text": frame.text.decode()}
+        view["text"] = frame.text.decode()
     except UnicodeDecodeError:
-        return view | {"base64": base64.b64encode(frame.text).decode()}
+        view["base64"] = base64.b64encode(frame.text).decode()
+    return view

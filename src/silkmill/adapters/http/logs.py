@@ -12,31 +12,43 @@ from starlette.responses import Response
 from silkmill.adapters.http.event_stream import EventStream, with_error
 from silkmill.adapters.http.kept import check_log_kept
 from silkmill.adapters.http.log_follow import LogFollow, read_position
-from silkmill.adapters.http.log_lines import Choice, wanted
+from silkmill.adapters.http.log_lines import Choice, FrameShape, wanted
+from silkmill.adapters.http.names import OF_A_TASK, Attempt, Tail, TaskId
 from silkmill.adapters.http.parts import parts_of
+from silkmill.adapters.http.problems import ProblemShape
 from silkmill.adapters.http.streamed import streamed
+from silkmill.adapters.http.task_shapes import TaskState
+from silkmill.adapters.http.told import BINARY, EVENTS, TEXT, told
 from silkmill.adapters.http.which_attempt import choose_attempt
 from silkmill.domain.errors import BadInput
 from silkmill.master.logs import Wanted
 
-MAX_TAIL = 10_000
 MAX_PAGE = 1 << 20
-Attempt = Annotated[int | None, Query(ge=1)]
-Tail = Annotated[int | None, Query(ge=0, le=MAX_TAIL)]
 Narrowed = Annotated[Wanted, Depends(wanted)]
+LOG_HEADERS = {
+    "Silkmill-Attempt": "Which attempt it is; absent while there has been none.",
+    "Silkmill-Log-Bytes": "How many bytes of its log are stored.",
+    "Silkmill-Next-Offset": "With `limit`: where the next page begins.",
+}
+LOG_EVENTS = {"log": list[FrameShape], "state": TaskState, "end": TaskState, "error": ProblemShape}
 router = APIRouter(prefix="/tasks")
 
 
-@router.get("/{task_id}/log")
+@router.get(
+    "/{task_id}/log",
+    **told("Read the log of a task", TEXT + BINARY, errors=OF_A_TASK, headers=LOG_HEADERS),
+)
 async def log(
-    task_id: str,
+    task_id: TaskId,
     request: Request,
     narrowed: Narrowed,
     attempt: Attempt = None,
-    offset: Annotated[int | None, Query(ge=0)] = None,
-    limit: Annotated[int | None, Query(ge=1, le=MAX_PAGE)] = None,
+    offset: Annotated[int | None, Query(ge=0, description="The first byte; 0 by default.")] = None,
+    limit: Annotated[
+        int | None, Query(ge=1, le=MAX_PAGE, description="Of one page, in bytes; by default all is given.")
+    ] = None,
     tail: Tail = None,
-    raw: bool = False,
+    raw: Annotated[bool, Query(description="What the spider wrote, byte for byte, nothing else.")] = False,
 ) -> Response:
     """Frames as they are stored, or with `raw` what the spider wrote, byte for byte.
 
@@ -64,14 +76,19 @@ async def log(
     return await streamed(_shaped(choice, frames_of_all), kind, headers)
 
 
-@router.get("/{task_id}/log/stream")
+@router.get(
+    "/{task_id}/log/stream",
+    **told("Follow the log of a task", EVENTS, errors=OF_A_TASK, events=LOG_EVENTS),
+)
 async def follow(
-    task_id: str,
+    task_id: TaskId,
     request: Request,
     narrowed: Narrowed,
     attempt: Attempt = None,
     tail: Tail = None,
-    last_event_id: Annotated[str | None, Header()] = None,
+    last_event_id: Annotated[
+        str | None, Header(alias="Last-Event-ID", description="Go on behind this id, attempt:offset.")
+    ] = None,
 ) -> EventStream:
     """Events `log` (id: attempt:offset), `state`, and at last `end` or `error`. Without `attempt` it goes on
     with the next one."""

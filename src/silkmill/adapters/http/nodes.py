@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, TypedDict
 
 from fastapi import APIRouter
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
 from silkmill.adapters.http.answers import answer
 from silkmill.adapters.http.parts import parts_of
+from silkmill.adapters.http.times import Time
+from silkmill.adapters.http.told import told
 from silkmill.domain.node import Node
 
 router = APIRouter(prefix="/nodes")
 
 
-@router.get("")
+class NodeShape(TypedDict):
+    id: str
+    name: str
+    lost: bool
+    embedded: Annotated[bool, Meta(description="Inside the server itself.")]
+    max_runners: int
+    labels: dict[str, str]
+    registered_at: Time
+
+
+class NodeList(TypedDict):
+    nodes: list[NodeShape]
+
+
+@router.get("", **told("List nodes", NodeList))
 async def every(request: Request) -> Response:
+    """The machines that run spiders."""
     stored = await parts_of(request).store.records(Node)
-    return answer({"nodes": [_view(node.value) for node in stored]})
+    return answer(NodeList(nodes=[_view(node.value) for node in stored]))
 
 
-def _view(node: Node) -> dict[str, Any]:
+def _view(node: Node) -> NodeShape:
     return {
         "id": node.id,
         "name": node.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import TypedDict
 
 import structlog
 from fastapi import FastAPI
@@ -25,6 +26,16 @@ from silkmill.domain.errors import (
 
 RETRY_AFTER_SECONDS = 2
 _log = structlog.get_logger(__name__)
+
+
+class ProblemShape(TypedDict):
+    """An error (RFC 9457): what happened, which field is wrong, what to do."""
+
+    title: str
+    status: int
+    detail: str
+    field: str | None
+    remedy: str | None
 
 
 class Refusal(SilkmillError):
@@ -58,7 +69,7 @@ def problem(
     headers: dict[str, str] | None = None,
 ) -> Response:
     title = HTTPStatus(status).phrase
-    facts = {"title": title, "status": status, "detail": detail, "field": field, "remedy": remedy}
+    facts = ProblemShape(title=title, status=status, detail=detail, field=field, remedy=remedy)
     return Response(encode(facts), status, headers, "application/problem+json")
 
 

@@ -2,66 +2,104 @@
 
 from __future__ import annotations
 
+from typing import Annotated, TypedDict
+
 import msgspec
 from fastapi import APIRouter
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
 from silkmill.adapters.http.answers import answer
 from silkmill.adapters.http.bodies import read_body
+from silkmill.adapters.http.names import ProjectName, SpiderName
 from silkmill.adapters.http.parts import Parts, parts_of
-from silkmill.domain.spider import Spider
+from silkmill.adapters.http.times import Time
+from silkmill.adapters.http.told import told
+from silkmill.domain.spider import Spider, SpiderConfig
 
 router = APIRouter(prefix="/spiders")
 
 
-class Choice(msgspec.Struct, forbid_unknown_fields=True):
-    version: str
+class VersionChoice(msgspec.Struct, forbid_unknown_fields=True):
+    version: Annotated[str, Meta(description="The id of one of the spider's versions.")]
 
 
-@router.get("")
+class SpiderShape(TypedDict):
+    project: str
+    name: str
+    version: Annotated[str, Meta(description="The one that new tasks get.")]
+
+
+class ConfiguredSpider(SpiderShape):
+    """With what that version says about it."""
+
+    config: SpiderConfig
+
+
+class SpiderList(TypedDict):
+    spiders: list[SpiderShape]
+
+
+class ListedVersion(TypedDict):
+    id: str
+    current: Annotated[bool, Meta(description="New tasks get it.")]
+    created_at: Time
+    files: int
+    bytes: int
+
+
+class VersionList(TypedDict):
+    versions: list[ListedVersion]
+
+
+@router.get("", **told("List spiders", SpiderList))
 async def every(request: Request) -> Response:
+    """By project and name."""
     found = await parts_of(request).spiders.every()
-    return answer({"spiders": [_shown(spider) for spider in found]})
+    return answer(SpiderList(spiders=[_shown(spider) for spider in found]))
 
 
-@router.get("/{project}/{name}")
-async def one(project: str, name: str, request: Request) -> Response:
+@router.get("/{project}/{name}", **told("Read a spider", ConfiguredSpider, errors=(404,)))
+async def one(project: ProjectName, name: SpiderName, request: Request) -> Response:
     """The spider with the configuration of the version it points to."""
     parts = parts_of(request)
     return await _answer(parts, await parts.versions.spider(project, name))
 
 
-@router.patch("/{project}/{name}")
-async def choose(project: str, name: str, request: Request) -> Response:
+@router.patch(
+    "/{project}/{name}",
+    **told("Let new tasks get another version", ConfiguredSpider, body=VersionChoice, errors=(404,)),
+)
+async def choose(project: ProjectName, name: SpiderName, request: Request) -> Response:
     """Let new tasks get another of its versions; what runs keeps its own."""
-    choice = await read_body(request, Choice)
+    choice = await read_body(request, VersionChoice)
     parts = parts_of(request)
     return await _answer(parts, await parts.spiders.choose(project, name, choice.version))
 
 
-@router.get("/{project}/{name}/versions")
-async def versions(project: str, name: str, request: Request) -> Response:
+@router.get("/{project}/{name}/versions", **told("List the versions of a spider", VersionList, errors=(404,)))
+async def versions(project: ProjectName, name: SpiderName, request: Request) -> Response:
     """Newest first; `current` is the one new tasks get."""
     parts = parts_of(request)
     current = (await parts.versions.spider(project, name)).version
     listed = [
-        {
-            "id": each.version,
-            "current": each.version == current,
-            "created_at": each.created_at,
-            "files": each.files,
-            "bytes": each.bytes,
-        }
+        ListedVersion(
+            id=each.version,
+            current=each.version == current,
+            created_at=each.created_at,
+            files=each.files,
+            bytes=each.bytes,
+        )
         for each in await parts.spiders.versions_of(project, name)
     ]
-    return answer({"versions": listed})
+    return answer(VersionList(versions=listed))
 
 
 async def _answer(parts: Parts, spider: Spider) -> Response:
     config = await parts.versions.config(spider.project, spider.name, spider.version)
-    return answer(_shown(spider) | {"config": config})
+    return answer(ConfiguredSpider(**_shown(spider), config=config))
 
 
-def _shown(spider: Spider) -> dict[str, object]:
-    return {"project": spider.project, "name": spider.name, "version": spider.version}
+def _shown(spider: Spider) -> SpiderShape:
+    return SpiderShape(project=spider.project, name=spider.name, version=spider.version)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from silkmill.adapters.http.parts import Parts
+from silkmill.adapters.http.task_shapes import AttemptShape, StatsShape, TaskShape, TaskState, TaskSummary
 from silkmill.domain.attempt import Attempt, AttemptRef, ClosedAttempt, Positions
 from silkmill.domain.pace import items_per_minute
 from silkmill.domain.statistics import Live, Statistics
@@ -18,7 +19,7 @@ HEAVY = ("attempts", "traceback", "status")
 """What a list of tasks leaves out."""
 
 
-def task_view(task: Task, now: datetime, live: Live = UNKNOWN, status: str | None = None) -> dict[str, Any]:
+def task_view(task: Task, now: datetime, live: Live = UNKNOWN, status: str | None = None) -> TaskShape:
     """The fields of docs/http.md, which `show --json` prints. What is not known is null.
 
     What each attempt has once is of the latest one, so that start, run time and end belong together.
@@ -62,7 +63,7 @@ def task_view(task: Task, now: datetime, live: Live = UNKNOWN, status: str | Non
     }
 
 
-async def full_view(parts: Parts, task: Task) -> dict[str, Any]:
+async def full_view(parts: Parts, task: Task) -> TaskShape:
     """The task with all that is known of it now. Raises Unavailable."""
     latest = _latest(task)
     status: str | None = None
@@ -71,11 +72,12 @@ async def full_view(parts: Parts, task: Task) -> dict[str, Any]:
     return task_view(task, parts.clock.now(), parts.statistics.of(task), status)
 
 
-def summary(task: Task, now: datetime, live: Live) -> dict[str, Any]:
-    return {name: value for name, value in task_view(task, now, live).items() if name not in HEAVY}
+def summary(task: Task, now: datetime, live: Live) -> TaskSummary:
+    view = cast(dict[str, Any], task_view(task, now, live))
+    return cast(TaskSummary, {name: value for name, value in view.items() if name not in HEAVY})
 
 
-def state_view(task: Task) -> dict[str, Any]:
+def state_view(task: Task) -> TaskState:
     """What a hint says of a task; whoever wants more reads it."""
     return {
         "id": task.id,
@@ -88,12 +90,14 @@ def state_view(task: Task) -> dict[str, Any]:
     }
 
 
-def stats_view(task: Task, now: datetime, live: Live = UNKNOWN) -> dict[str, Any]:
+def stats_view(task: Task, now: datetime, live: Live = UNKNOWN) -> StatsShape:
     """The numbers of the latest attempt: an open one's are of now, an ended one's lie in its record."""
     latest, positions, statistics = _latest(task), latest_positions(task), _statistics(task, live)
     started_at = latest.started_at if latest else None
     end = getattr(latest, "finished_at", now)
-    per_minute = started_at and items_per_minute(positions.items_count, started_at, end, live.counts)
+    per_minute = None
+    if started_at is not None:
+        per_minute = items_per_minute(positions.items_count, started_at, end, live.counts)
     return {
         "wait_ms": _milliseconds(task.created_at, task.started_at or task.finished_at or now),
         "runtime_ms": _milliseconds(started_at, end) if started_at else None,
@@ -117,12 +121,12 @@ def latest_positions(task: Task) -> Positions:
     return task.positions
 
 
-def _attempts(task: Task) -> list[dict[str, Any]]:
+def _attempts(task: Task) -> list[AttemptShape]:
     closed = [_closed(attempt) for attempt in task.history]
     return [*closed, _open(task.attempt, task.positions)] if task.attempt else closed
 
 
-def _closed(attempt: ClosedAttempt) -> dict[str, Any]:
+def _closed(attempt: ClosedAttempt) -> AttemptShape:
     return {
         "number": attempt.number,
         "node": attempt.node,
@@ -140,7 +144,7 @@ def _closed(attempt: ClosedAttempt) -> dict[str, Any]:
     }
 
 
-def _open(attempt: Attempt, positions: Positions) -> dict[str, Any]:
+def _open(attempt: Attempt, positions: Positions) -> AttemptShape:
     return {
         "number": attempt.number,
         "node": attempt.node,

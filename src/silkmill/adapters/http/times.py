@@ -1,10 +1,16 @@
-"""Times in a query."""
+"""Times in queries and answers."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta
 
 from silkmill.domain.errors import BadInput
+
+Time = Annotated[datetime, Meta(tz=True)]
+"""One moment, as RFC 3339: in the shape of an answer."""
 
 
 def aware(time: datetime | None) -> datetime | None:

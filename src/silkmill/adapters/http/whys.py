@@ -4,36 +4,51 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from typing import Annotated, TypedDict
 
 from fastapi import APIRouter
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
 from silkmill.adapters.http.answers import answer
+from silkmill.adapters.http.names import OF_A_TASK, TaskId
 from silkmill.adapters.http.parts import Parts, parts_of
+from silkmill.adapters.http.times import Time
+from silkmill.adapters.http.told import told
 from silkmill.domain.node import Node
 from silkmill.domain.placement import ANYWHERE
+from silkmill.domain.states import State
 from silkmill.domain.task import Task
-from silkmill.master.why import Around, why
+from silkmill.master.why import Around, WaitsFor, why
 
 LOOKED_AT = 1000
 """So many pending tasks are counted at most: a reader cannot tell 1,000 before it from 5,000."""
 router = APIRouter(prefix="/tasks")
 
 
-@router.get("/{task_id}/why")
-async def explain(task_id: str, request: Request) -> Response:
+class WhyShape(TypedDict):
+    id: str
+    state: State
+    waits_for: WaitsFor
+    text: str
+    until: Annotated[Time | None, Meta(description="When the wait ends by itself, if that is known.")]
+
+
+@router.get("/{task_id}/why", **told("Why a task is where it is", WhyShape, errors=OF_A_TASK))
+async def explain(task_id: TaskId, request: Request) -> Response:
+    """The one thing that it waits for now."""
     parts = parts_of(request)
     task = await parts.tasks.find(task_id)
     said = why(task, await _around(parts, task))
     return answer(
-        {
-            "id": task.id,
-            "state": task.state,
-            "waits_for": said.waits_for,
-            "text": said.text,
-            "until": said.until,
-        }
+        WhyShape(
+            id=task.id,
+            state=task.state,
+            waits_for=said.waits_for,
+            text=said.text,
+            until=said.until,
+        )
     )
 
 
