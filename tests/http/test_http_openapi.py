@@ -187,7 +187,8 @@ def asked(values: Any) -> list[tuple[str, str, str]]:
 
 def ask(http: httpx.AsyncClient, path: str, name: str, value: str, task: str) -> Awaitable[httpx.Response]:
     needed = {"spider": "news"} if path == "/api/v1/logs" else {}
-    return http.get(path.format(task_id=task), params=needed | {name: value})
+    where = path.format(task_id=task, project="default", name="news")
+    return http.get(where, params=needed | {name: value})
 
 
 async def test_what_is_beyond_a_bound_is_refused(http: httpx.AsyncClient, lived: str) -> None:

@@ -172,6 +172,23 @@ async def test_a_key_makes_a_repeated_submission_one_task(client: AsyncClient) -
     assert raised.value.status == 422
 
 
+@pytest.mark.parametrize("path", ["/api/v1/tasks", "/api/v1/tasks/bulk"])
+async def test_a_key_is_kept_for_a_day(rig: Rig, http: httpx.AsyncClient, path: str) -> None:
+    async def submitted(priority: int) -> httpx.Response:
+        body = {"spider": "news", "priority": priority}
+        return await http.post(
+            path, json=[body] if "bulk" in path else body, headers={"Idempotency-Key": "k"}
+        )
+
+    first = await submitted(1)
+    rig.clock.pass_time(24 * 3600 - 1)
+    assert (await submitted(1)).json() | {"stats": 0} == first.json() | {"stats": 0}
+    assert_problem(await submitted(2), 422, "Idempotency-Key")
+    rig.clock.pass_time(2)
+    assert (await submitted(2)).status_code == 201
+    assert_problem(await submitted(1), 422, "Idempotency-Key")
+
+
 @pytest.mark.parametrize("as_list", [False, True])
 async def test_bulk_makes_a_task_of_every_line(http: httpx.AsyncClient, as_list: bool) -> None:
     lines = [{"spider": "news", "tags": [f"n{number}"]} for number in range(10)]

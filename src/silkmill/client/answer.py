@@ -13,6 +13,13 @@ def read_object(body: bytes) -> dict[str, Any]:
     return value
 
 
+def joined(pages: dict[str, Any], following: dict[str, Any]) -> dict[str, Any]:
+    """Pages of a list as one; what is no list is that of the last one."""
+    return {
+        name: pages[name] + value if isinstance(value, list) else value for name, value in following.items()
+    }
+
+
 def _integer(text: str) -> int | str:
     try:
         return int(text)

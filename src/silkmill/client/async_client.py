@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
 from silkmill.client import calls
-from silkmill.client.answer import read_object
+from silkmill.client.answer import joined, read_object
 from silkmill.client.errors import ConnectionLost, NoServer, Problem
 from silkmill.client.server import Server, data_directory, find_server
 from silkmill.client.sse import EventReader, ServerEvent
@@ -100,13 +101,13 @@ class AsyncClient:
         return self._events(calls.events(last_event_id))
 
     async def spiders(self) -> list[dict[str, Any]]:
-        return list((await self._object(calls.spiders()))["spiders"])
+        return list((await self._all(calls.spiders))["spiders"])
 
     async def spider(self, project: str, name: str) -> dict[str, Any]:
         return await self._object(calls.spider(project, name))
 
     async def versions(self, project: str, name: str) -> list[dict[str, Any]]:
-        return list((await self._object(calls.versions(project, name)))["versions"])
+        return list((await self._all(partial(calls.versions, project, name)))["versions"])
 
     async def choose_version(self, project: str, name: str, version: str) -> dict[str, Any]:
         return await self._object(calls.choose_version(project, name, version))
@@ -115,16 +116,16 @@ class AsyncClient:
         return await self._object(calls.version_diff(old, new))
 
     async def nodes(self) -> list[dict[str, Any]]:
-        return list((await self._object(calls.nodes()))["nodes"])
+        return list((await self._all(calls.nodes))["nodes"])
 
     async def projects(self) -> list[dict[str, Any]]:
-        return list((await self._object(calls.projects()))["projects"])
+        return list((await self._all(calls.projects))["projects"])
 
     async def set_project(self, name: str, *, max_concurrency: int) -> dict[str, Any]:
         return await self._object(calls.set_project(name, max_concurrency=max_concurrency))
 
     async def schedules(self) -> dict[str, Any]:
-        return await self._object(calls.schedules())
+        return await self._all(calls.schedules)
 
     async def add_schedule(self, schedule: Mapping[str, Any]) -> dict[str, Any]:
         return await self._object(calls.add_schedule(schedule))
@@ -156,6 +157,12 @@ class AsyncClient:
         self, files: Iterable[Mapping[str, Any]], *, project: str | None = None
     ) -> dict[str, Any]:
         return await self._object(calls.create_version(files, project))
+
+    async def _all(self, page_at: Callable[[str | None], calls.Call]) -> dict[str, Any]:
+        pages = await self._object(page_at(None))
+        while cursor := pages.pop("next"):
+            pages = joined(pages, await self._object(page_at(cursor)))
+        return pages
 
     async def _object(self, call: calls.Call) -> dict[str, Any]:
         return read_object(await self._send(call))

@@ -173,8 +173,8 @@ def events(last_event_id: str | None = None) -> Call:
     return Call("GET", "/events", headers=_resume(last_event_id))
 
 
-def spiders() -> Call:
-    return Call("GET", "/spiders")
+def spiders(cursor: str | None = None) -> Call:
+    return Call("GET", "/spiders", {"cursor": cursor})
 
 
 def spider(project: str, name: str) -> Call:
@@ -185,8 +185,8 @@ def choose_version(project: str, name: str, version: str) -> Call:
     return _send("PATCH", _of_spider(project, name), {"version": version})
 
 
-def versions(project: str, name: str) -> Call:
-    return Call("GET", _of_spider(project, name, "/versions"))
+def versions(project: str, name: str, cursor: str | None = None) -> Call:
+    return Call("GET", _of_spider(project, name, "/versions"), {"cursor": cursor})
 
 
 def version_diff(old: str, new: str) -> Call:
@@ -208,20 +208,20 @@ def put_blob(sha256: str, data: bytes) -> Call:
     )
 
 
-def nodes() -> Call:
-    return Call("GET", "/nodes")
+def nodes(cursor: str | None = None) -> Call:
+    return Call("GET", "/nodes", {"cursor": cursor})
 
 
-def projects() -> Call:
-    return Call("GET", "/projects")
+def projects(cursor: str | None = None) -> Call:
+    return Call("GET", "/projects", {"cursor": cursor})
 
 
 def set_project(name: str, *, max_concurrency: int) -> Call:
     return _send("PUT", f"/projects/{quote(name, '')}", {"max_concurrency": max_concurrency})
 
 
-def schedules() -> Call:
-    return Call("GET", "/schedules")
+def schedules(cursor: str | None = None) -> Call:
+    return Call("GET", "/schedules", {"cursor": cursor})
 
 
 def add_schedule(schedule: Mapping[str, Any]) -> Call:

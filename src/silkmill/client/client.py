@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from silkmill.client import calls
-from silkmill.client.answer import read_object
+from silkmill.client.answer import joined, read_object
 from silkmill.client.connection import Connection
 from silkmill.client.errors import NoServer
 from silkmill.client.server import Server, data_directory, find_server
@@ -108,13 +109,13 @@ class Client:
         return self._events(calls.events(last_event_id))
 
     def spiders(self) -> list[dict[str, Any]]:
-        return list(self._object(calls.spiders())["spiders"])
+        return list(self._all(calls.spiders)["spiders"])
 
     def spider(self, project: str, name: str) -> dict[str, Any]:
         return self._object(calls.spider(project, name))
 
     def versions(self, project: str, name: str) -> list[dict[str, Any]]:
-        return list(self._object(calls.versions(project, name))["versions"])
+        return list(self._all(partial(calls.versions, project, name))["versions"])
 
     def choose_version(self, project: str, name: str, version: str) -> dict[str, Any]:
         """New tasks of the spider get that version. Answers with the spider."""
@@ -124,17 +125,17 @@ class Client:
         return self._object(calls.version_diff(old, new))
 
     def nodes(self) -> list[dict[str, Any]]:
-        return list(self._object(calls.nodes())["nodes"])
+        return list(self._all(calls.nodes)["nodes"])
 
     def projects(self) -> list[dict[str, Any]]:
-        return list(self._object(calls.projects())["projects"])
+        return list(self._all(calls.projects)["projects"])
 
     def set_project(self, name: str, *, max_concurrency: int) -> dict[str, Any]:
         return self._object(calls.set_project(name, max_concurrency=max_concurrency))
 
     def schedules(self) -> dict[str, Any]:
         """{"schedules": [...], "paused_since": time or None}"""
-        return self._object(calls.schedules())
+        return self._all(calls.schedules)
 
     def add_schedule(self, schedule: Mapping[str, Any]) -> dict[str, Any]:
         return self._object(calls.add_schedule(schedule))
@@ -167,6 +168,13 @@ class Client:
         self, files: Iterable[Mapping[str, Any]], *, project: str | None = None
     ) -> dict[str, Any]:
         return self._object(calls.create_version(files, project))
+
+    def _all(self, page_at: Callable[[str | None], calls.Call]) -> dict[str, Any]:
+        """All pages of a list as one answer."""
+        pages = self._object(page_at(None))
+        while cursor := pages.pop("next"):
+            pages = joined(pages, self._object(page_at(cursor)))
+        return pages
 
     def _object(self, call: calls.Call) -> dict[str, Any]:
         return read_object(self._connection.send(call))

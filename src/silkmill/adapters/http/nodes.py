@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from silkmill.adapters.http.answers import answer
+from silkmill.adapters.http.pages import MOST, Cursor, Limit, Page, page_of
 from silkmill.adapters.http.parts import parts_of
 from silkmill.adapters.http.times import Time
 from silkmill.adapters.http.told import told
@@ -28,15 +29,16 @@ class NodeShape(TypedDict):
     registered_at: Time
 
 
-class NodeList(TypedDict):
+class NodeList(Page):
     nodes: list[NodeShape]
 
 
 @router.get("", **told("List nodes", NodeList))
-async def every(request: Request) -> Response:
+async def every(request: Request, cursor: Cursor = None, limit: Limit = MOST) -> Response:
     """The machines that run spiders."""
     stored = await parts_of(request).store.records(Node)
-    return answer(NodeList(nodes=[_view(node.value) for node in stored]))
+    found, following = page_of(stored, lambda node: node.key, cursor, limit)
+    return answer(NodeList(nodes=[_view(node.value) for node in found], next=following))
 
 
 def _view(node: Node) -> NodeShape:

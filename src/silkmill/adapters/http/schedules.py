@@ -14,6 +14,7 @@ from starlette.responses import Response
 from silkmill.adapters.http.answers import answer
 from silkmill.adapters.http.bodies import read_body
 from silkmill.adapters.http.names import ProjectName, ScheduleName, SpiderName
+from silkmill.adapters.http.pages import MOST, Cursor, Limit, Page, page_of
 from silkmill.adapters.http.parts import Parts, parts_of
 from silkmill.adapters.http.problems import Refusal
 from silkmill.adapters.http.task_shapes import TaskShape
@@ -85,7 +86,7 @@ class ScheduleShape(TypedDict):
     problem: Annotated[str | None, Meta(description="Why it can never fire on this machine.")]
 
 
-class ScheduleList(TypedDict):
+class ScheduleList(Page):
     schedules: list[ScheduleShape]
     paused_since: Annotated[
         Time | None, Meta(description="Not null while nothing fires because the clock was set.")
@@ -93,11 +94,13 @@ class ScheduleList(TypedDict):
 
 
 @router.get("", **told("List schedules", ScheduleList))
-async def every(request: Request) -> Response:
+async def every(request: Request, cursor: Cursor = None, limit: Limit = MOST) -> Response:
     """By project, spider and name."""
     parts = parts_of(request)
-    found = [await _view(parts, stored.value) for stored in await parts.schedules.all()]
-    return answer(ScheduleList(schedules=found, paused_since=parts.cron.paused_since))
+    every = await parts.schedules.all()
+    found, following = page_of(every, lambda stored: stored.key, cursor, limit)
+    shown = [await _view(parts, stored.value) for stored in found]
+    return answer(ScheduleList(schedules=shown, paused_since=parts.cron.paused_since, next=following))
 
 
 @router.post(

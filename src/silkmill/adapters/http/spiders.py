@@ -13,10 +13,12 @@ from starlette.responses import Response
 from silkmill.adapters.http.answers import answer
 from silkmill.adapters.http.bodies import read_body
 from silkmill.adapters.http.names import ProjectName, SpiderName
+from silkmill.adapters.http.pages import MOST, Cursor, Limit, Page, page_of
 from silkmill.adapters.http.parts import Parts, parts_of
 from silkmill.adapters.http.times import Time
 from silkmill.adapters.http.told import told
 from silkmill.domain.spider import Spider, SpiderConfig
+from silkmill.domain.version import SpiderVersion
 
 router = APIRouter(prefix="/spiders")
 
@@ -37,7 +39,7 @@ class ConfiguredSpider(SpiderShape):
     config: SpiderConfig
 
 
-class SpiderList(TypedDict):
+class SpiderList(Page):
     spiders: list[SpiderShape]
 
 
@@ -49,15 +51,15 @@ class ListedVersion(TypedDict):
     bytes: int
 
 
-class VersionList(TypedDict):
+class VersionList(Page):
     versions: list[ListedVersion]
 
 
 @router.get("", **told("List spiders", SpiderList))
-async def every(request: Request) -> Response:
+async def every(request: Request, cursor: Cursor = None, limit: Limit = MOST) -> Response:
     """By project and name."""
-    found = await parts_of(request).spiders.every()
-    return answer(SpiderList(spiders=[_shown(spider) for spider in found]))
+    found, following = page_of(await parts_of(request).spiders.every(), _key, cursor, limit)
+    return answer(SpiderList(spiders=[_shown(spider) for spider in found], next=following))
 
 
 @router.get("/{project}/{name}", **told("Read a spider", ConfiguredSpider, errors=(404,)))
@@ -79,10 +81,18 @@ async def choose(project: ProjectName, name: SpiderName, request: Request) -> Re
 
 
 @router.get("/{project}/{name}/versions", **told("List the versions of a spider", VersionList, errors=(404,)))
-async def versions(project: ProjectName, name: SpiderName, request: Request) -> Response:
+async def versions(
+    project: ProjectName,
+    name: SpiderName,
+    request: Request,
+    cursor: Cursor = None,
+    limit: Limit = MOST,
+) -> Response:
     """Newest first; `current` is the one new tasks get."""
     parts = parts_of(request)
     current = (await parts.versions.spider(project, name)).version
+    every = await parts.spiders.versions_of(project, name)
+    found, following = page_of(every, _age, cursor, limit, newest_first=True)
     listed = [
         ListedVersion(
             id=each.version,
@@ -91,14 +101,22 @@ async def versions(project: ProjectName, name: SpiderName, request: Request) -> 
             files=each.files,
             bytes=each.bytes,
         )
-        for each in await parts.spiders.versions_of(project, name)
+        for each in found
     ]
-    return answer(VersionList(versions=listed))
+    return answer(VersionList(versions=listed, next=following))
 
 
 async def _answer(parts: Parts, spider: Spider) -> Response:
     config = await parts.versions.config(spider.project, spider.name, spider.version)
     return answer(ConfiguredSpider(**_shown(spider), config=config))
+
+
+def _key(spider: Spider) -> str:
+    return f"{spider.project}/{spider.name}"
+
+
+def _age(version: SpiderVersion) -> str:
+    return f"{version.created_at:%Y%m%dT%H%M%S.%f}/{version.version}"
 
 
 def _shown(spider: Spider) -> SpiderShape:
