@@ -117,6 +117,7 @@ async def test_a_tag_follows_the_state_of_its_task(store: Store) -> None:
     task, other = make_task(tags=("a", "b")), make_task(tags=("a",), project="shop", spider="prices")
     await store.insert_tasks([task, other])
     task = await store.swap(task, changed(task, state=State.CREATED))
+    assert await matching(store, tag="b", states=(State.CREATED,)) == [task]
     again = await store.swap(task, changed(task, state=State.PENDING))
     assert await store.swap(task, replace(again, revision=1)) == again  # its answer was lost
     assert await matching(store, tag="a") == [again, other]
