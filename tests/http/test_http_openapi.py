@@ -108,7 +108,7 @@ async def test_every_success_of_the_document_can_be_had(
         *[await http.get(path) for path in ("/healthz", "/readyz", "/api/v1/healthz", "/api/v1/readyz")],
         *[
             await http.get(f"/api/v1/{noun}")
-            for noun in ("tasks", "tasks/counts", "spiders", "nodes", "projects")
+            for noun in ("tasks", "tasks/counts", "spiders", "nodes", "projects", "metrics")
         ],
         *[await http.get(f"{task}{part}") for part in ("", "/why", "/stats", "/log", "/items?format=json")],
         *[await http.get(f"{task}/{part}") for part in ("log?raw=true", "items", "items?format=csv")],

@@ -57,7 +57,7 @@ def check_answer(method: str, path: str, answer: httpx.Response) -> tuple[str, s
 
 
 def _check_content(where: tuple[str, str], content: dict[str, Any], answer: httpx.Response) -> None:
-    kind = answer.headers.get("content-type")
+    kind = answer.headers.get("content-type", "").partition(";")[0]
     if not content:
         assert not answer.content, f"{where}: a body where the document has none"
         return

@@ -21,7 +21,8 @@ from silkmill.ports.store import Store
 PAGE_ITEMS = 500
 PAGE_BYTES = 1 << 20
 ITEMS = tuple(
-    Content(written.media_type, list[Any] if name == "json" else None) for name, written in FORMATS.items()
+    Content(written.media_type.partition(";")[0], list[Any] if name == "json" else None)
+    for name, written in FORMATS.items()
 )
 ITEM_HEADERS = {
     "Silkmill-Attempt": "Which attempt it is; empty while there has been none.",

@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from silkmill import __version__
 from silkmill.adapters.http.parts import Parts, parts_of
+from silkmill.adapters.http.told import TEXT, told
 from silkmill.domain.states import State
 from silkmill.master.metrics import SECONDS, Histogram, Metrics
-from silkmill.ports.store import TaskFilter
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 router = APIRouter()
 
 
-@router.get("/metrics")
+@router.get("/metrics", **told("Metrics for Prometheus", TEXT))
 async def metrics(request: Request) -> Response:
     """What runs and waits now, and what has ended since this engine started."""
     from prometheus_client import CollectorRegistry, ProcessCollector, exposition  # nobody may ever ask
@@ -30,7 +30,7 @@ async def metrics(request: Request) -> Response:
     parts = parts_of(request)
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    counts = await parts.store.count_tasks(TaskFilter())
+    counts = await parts.store.count_tasks()
     registry.register(_Collected([*_now(parts, counts), *_since(parts.metrics)]))
     return Response(exposition.generate_latest(registry), media_type=exposition.CONTENT_TYPE_LATEST)
 

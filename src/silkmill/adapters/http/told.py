@@ -19,7 +19,7 @@ class Content:
 
 
 Contents = tuple[Content, ...]
-TEXT = (Content("text/plain; charset=utf-8"),)
+TEXT = (Content("text/plain"),)
 BINARY = (Content("application/octet-stream"),)
 EVENTS = (Content("text/event-stream"),)
 LOCATION = {"Location": "Where the new one can be read."}
