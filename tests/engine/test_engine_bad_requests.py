@@ -333,7 +333,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "http.md"
 ROUTES = re.findall(rf"^### (\w+) {API}(\S+)$", DOCS.read_text(), re.MULTILINE)
 """Every one: a test of the API keeps page and application equal."""
 PROBES = {("GET", "/healthz"), ("GET", "/readyz")}
-NO_INPUT = {("GET", f"/{noun}") for noun in ("events", "openapi.json", "tasks/counts")} | PROBES
+NO_INPUT = {("GET", f"/{noun}") for noun in ("events", "metrics", "openapi.json", "tasks/counts")} | PROBES
 
 
 @pytest.mark.parametrize(("method", "path"), [route for route in ROUTES if route not in NO_INPUT])
