@@ -88,7 +88,7 @@ QUERIES = [
     *(("/tasks/{task}/log", f"offset={value}") for value in ("-1", "x")),
     *(("/tasks/{task}/log", f"limit={value}") for value in ("0", "x", 2 * MIB)),
     *(("/tasks/{task}/log", f"tail={value}") for value in ("-1", "10001")),
-    *(("/tasks/{task}/log", query) for query in ("stream=odd", "raw=maybe", "grep=(", "grep=(a%2B)%2B")),
+    *(("/tasks/{task}/log", query) for query in ("stream=odd", "raw=maybe", "grep=(")),
     *(("/tasks/{task}/log", query) for query in ("grep=" + "(" * 2000, "grep=a{99999999999}")),
     *(("/tasks/{task}/log/stream", query) for query in ("attempt=0", "tail=-1", "stream=odd", "grep=(")),
     *(("/tasks/{task}/items", query) for query in ("attempt=0", "cursor=-1", "limit=0", "format=xml")),
