@@ -12,18 +12,20 @@ class Reached(StrEnum):
     AIM = "aim"
     AT_LEAST = "at least"
     NO = "NO"
+    NOT_ASKED = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`ours` and `baseline` name figures in `unit`. Bounds are on their ratio, or on ours alone."""
+    """`ours` and `baseline` name figures in `unit`. Bounds are on their ratio, or on ours alone. A comparison
+    without bounds is shown and not judged."""
 
     what: str
     unit: str
     ours: str
     baseline: str
-    at_least: float
-    aim: float
+    at_least: float | None = None
+    aim: float | None = None
     better: Literal["higher", "lower"] = "higher"
     bounds_on: Literal["ratio", "ours"] = "ratio"
 
@@ -31,13 +33,17 @@ class Comparison:
         return figures[self.ours] / figures[self.baseline]
 
     def reached(self, figures: Mapping[str, float]) -> Reached:
+        if self.at_least is None:
+            return Reached.NOT_ASKED
         judged = self.ratio(figures) if self.bounds_on == "ratio" else figures[self.ours]
-        if self._meets(judged, self.aim):
+        if self.aim is not None and self._meets(judged, self.aim):
             return Reached.AIM
         return Reached.AT_LEAST if self._meets(judged, self.at_least) else Reached.NO
 
-    def bound(self, value: float) -> str:
-        """A bound as it is written: `≥ 0.7x`, `≤ 160 MiB`."""
+    def bound(self, value: float | None) -> str:
+        """A bound as it is written: `≥ 0.7x`, `≤ 160 MiB`; `-` where there is none."""
+        if value is None:
+            return "-"
         sign = "≥" if self.better == "higher" else "≤"
         return f"{sign} {value:g}x" if self.bounds_on == "ratio" else f"{sign} {value:g} {self.unit}"
 
