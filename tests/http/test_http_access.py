@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import gzip
+import hashlib
+import json
+import tracemalloc
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
@@ -81,6 +85,50 @@ async def test_a_body_of_unknown_length_is_cut_off(http: httpx.AsyncClient) -> N
             yield b"x" * (1 << 20)
 
     assert_problem(await http.post("/api/v1/tasks", content=endless()), 413)
+
+
+GZIP = {"Content-Encoding": "gzip"}
+
+
+async def in_pieces(content: bytes, size: int) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+
+
+@pytest.mark.parametrize(("size", "count"), [(1, 5), (1_000, 9_000), (1 << 20, 9_000)])
+async def test_a_body_may_come_as_gzip_in_pieces_of_any_size(
+    http: httpx.AsyncClient, size: int, count: int
+) -> None:
+    shas = [hashlib.sha256(b"%d" % number).hexdigest() for number in range(count)]
+    body = gzip.compress(json.dumps({"sha256": shas}).encode())
+    answer = await http.post("/api/v1/blobs/missing", content=in_pieces(body, size), headers=GZIP)
+    assert answer.json()["missing"] == shas
+
+
+async def test_gzip_that_becomes_too_much_is_cut_off_where_it_does(http: httpx.AsyncClient) -> None:
+    bomb = gzip.compress(bytes(1 << 30), 1)
+    assert len(bomb) < 5 << 20
+    tracemalloc.start()
+    try:
+        assert_problem(await http.post("/api/v1/versions", content=bomb, headers=GZIP), 413)
+        assert tracemalloc.get_traced_memory()[1] < 200 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", gzip.compress(b"{}")[:-1], gzip.compress(b"{}") + b"x", gzip.compress(b"{}") * 2],
+    ids=["empty", "plain", "cut", "followed", "twice"],
+)
+async def test_what_is_no_gzip_is_refused(http: httpx.AsyncClient, body: bytes) -> None:
+    answer = await http.post("/api/v1/versions", content=body, headers=GZIP)
+    assert_problem(answer, 422, "Content-Encoding")
+
+
+async def test_another_coding_is_refused(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/api/v1/versions", content=b"{}", headers={"Content-Encoding": "br"})
+    assert_problem(answer, 415, "Content-Encoding")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import inspect
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -20,6 +23,19 @@ def test_a_target_is_quoted_and_leaves_out_what_is_absent() -> None:
     assert calls.list_tasks().target == "/api/v1/tasks"
     assert calls.task("../x?y").target == "/api/v1/tasks/..%2Fx%3Fy"
     assert calls.log("t", raw=True).target == "/api/v1/tasks/t/log?raw=true"
+
+
+def test_the_bodies_of_a_large_folder_go_packed() -> None:
+    shas = [hashlib.sha256(b"%d" % number).hexdigest() for number in range(1_000)]
+    call = calls.missing_blobs(shas)
+    assert call.body is not None
+    assert call.headers["Content-Encoding"] == "gzip"
+    assert json.loads(gzip.decompress(call.body)) == {"sha256": shas}
+    assert len(call.body) < 40_000
+    small = calls.missing_blobs(shas[:10])
+    assert small.body is not None
+    assert "Content-Encoding" not in small.headers
+    assert json.loads(small.body) == {"sha256": shas[:10]}
 
 
 @pytest.mark.parametrize(
