@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import socketserver
 import threading
@@ -12,14 +13,14 @@ from urllib.parse import urlsplit
 
 PIECE = 64 * 1024
 HEAD_ENDS = b"\r\n\r\n"
+BODY_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request as it was sent: its method and target, its bytes in all and those of its body."""
+    """One HTTP request as it was sent: its method and target, and the bytes of its body."""
 
     line: str
-    size: int
     body: int
 
 
@@ -89,12 +90,8 @@ class _Relay(socketserver.BaseRequestHandler):
 def _requests(stream: bytes) -> Iterator[Request]:
     while stream:
         head, _, rest = stream.partition(HEAD_ENDS)
-        line, *fields = head.decode("latin-1").split("\r\n")
-        lengths = [int(value) for name, _, value in (field.partition(":") for field in fields) if _is_length(name)]
-        body = sum(lengths)
-        yield Request(line.rpartition(" ")[0], len(head) + len(HEAD_ENDS) + body, body)
+        length = BODY_LENGTH.search(head)
+        body = int(length.group(1)) if length else 0
+        line = head.partition(b"\r\n")[0].decode("latin-1").rpartition(" ")[0]
+        yield Request(line, body)
         stream = rest[body:]
-
-
-def _is_length(name: str) -> bool:
-    return name.lower() == "content-length"
