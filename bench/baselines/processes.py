@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
-from subprocess import PIPE
+from subprocess import DEVNULL, PIPE
 
 BLOCK = bytes(4096)
 
@@ -24,6 +25,18 @@ def run_many(tasks: int, at_a_time: int) -> float:
     start = time.perf_counter()
     with ThreadPoolExecutor(at_a_time) as pool:
         list(pool.map(loop, shares))
+    return time.perf_counter() - start
+
+
+def run_commands(commands: Sequence[Sequence[str]], at_a_time: int, folder: Path) -> float:
+    """Seconds of these commands in that folder, so many at a time. Raises CalledProcessError."""
+
+    def run(command: Sequence[str]) -> None:
+        subprocess.run(command, cwd=folder, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, check=True)
+
+    start = time.perf_counter()
+    with ThreadPoolExecutor(at_a_time) as pool:
+        list(pool.map(run, commands))
     return time.perf_counter() - start
 
 
