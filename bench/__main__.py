@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +19,7 @@ DISK = Path("/var/tmp")  # by its definition on a disk, where fsync costs what i
 
 def main() -> int:
     arguments = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is ended too
     chosen = [ROWS[name] for name in arguments.rows or ROWS]
     results = []
     for row in chosen:

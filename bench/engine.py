@@ -81,12 +81,16 @@ class Engine:
 
 @contextmanager
 def engine(place: Path, name: str = "engine") -> Iterator[Engine]:
-    """`silkmill up` with 4 slots and a fresh data directory below `place`. Raises BenchFailed."""
+    """`silkmill up` with 4 slots and a fresh data directory below `place`. Raises BenchFailed.
+
+    Left by an exception, Ctrl-C too, nothing of it runs on. The terminal signals the bench only."""
     data = place / name
     data.mkdir()
     command = [sys.executable, "-m", "silkmill", "up", "--data", str(data), "--listen", "127.0.0.1:0"]
     with (data / "up.log").open("wb") as talk:
-        process = subprocess.Popen([*command, "--max-runners", str(SLOTS)], stdout=talk, stderr=talk)
+        process = subprocess.Popen(
+            [*command, "--max-runners", str(SLOTS)], stdout=talk, stderr=talk, start_new_session=True
+        )
     try:
         _wait_ready(process, data)
         _check_synchronous(data)
@@ -96,6 +100,9 @@ def engine(place: Path, name: str = "engine") -> Iterator[Engine]:
                 yield running
             finally:
                 running.close()
+    except BaseException:
+        _kill(data)
+        raise
     finally:
         process.terminate()
         process.wait()
@@ -106,6 +113,12 @@ def _wait_ready(process: subprocess.Popen[bytes], data: Path) -> None:
         if process.poll() is not None:
             raise BenchFailed(f"silkmill up did not start: {(data / 'up.log').read_text()}")
         time.sleep(POLL_SECONDS)
+
+
+def _kill(data: Path) -> None:
+    """A drain would wait for the spiders, and a cut would leave them."""
+    command = [sys.executable, "-m", "silkmill", "stop", "--kill", "--data", str(data)]
+    subprocess.run(command, capture_output=True, check=False)
 
 
 def _check_synchronous(data: Path) -> None:
