@@ -32,6 +32,7 @@ def cluster(place: Path) -> Iterator[Callable[[int], float]]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
 
     def run(tasks: int) -> float:
@@ -46,6 +47,9 @@ def cluster(place: Path) -> Iterator[Callable[[int], float]]:
     try:
         run(1)
         yield run
+    except BaseException:
+        process.kill()  # all of the cluster is in it, and it may wait for a worker that a signal has ended
+        raise
     finally:
         process.communicate()
 
