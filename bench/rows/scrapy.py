@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,15 +12,14 @@ from pathlib import Path
 from bench.baselines import processes
 from bench.baselines.scrapyd import scrapyd
 from bench.comparison import Comparison
-from bench.engine import SLOTS, BenchFailed, Engine, engine
+from bench.engine import SLOTS, BenchFailed, engine
 from bench.rounds import Measure
 from bench.shop import PRODUCTS, shop
 from silkmill.client.folder import deploy_folder
 
-PROJECT = Path(__file__).parents[1] / "scrapy_project"
+PROJECT = Path(__file__).parents[1] / "shop_crawler"
 SPIDER = "shop"
 CRAWL = [sys.executable, "-m", "scrapy", "crawl", SPIDER]
-SAVE = 'ITEM_PIPELINES = {"crawl.pipelines.Save": 300}\n'
 
 
 class Scrapy:
@@ -41,7 +39,7 @@ class Scrapy:
     def measures(self, place: Path) -> Iterator[Sequence[Measure]]:
         numbers = count()
         with shop() as url, engine(place) as ours, scrapyd(_project(place / "scrapyd", url)) as theirs:
-            _deploy(ours, _project(place / "silkmill", url))
+            deploy_folder(ours.client, _project(place / "silkmill", url))
             bare_project = _project(place / "bare", url)
             ours.run(SPIDER, SLOTS)
             theirs.run(SPIDER, SLOTS)
@@ -72,13 +70,6 @@ def _project(folder: Path, url: str) -> Path:
     with (folder / "crawl" / "settings.py").open("a") as settings:
         settings.write(f"SHOP_URL = {url!r}\n")
     return folder
-
-
-def _deploy(ours: Engine, folder: Path) -> None:
-    with (folder / "crawl" / "settings.py").open("a") as settings:
-        settings.write(SAVE)
-    (folder / "spider.toml").write_text(f'name = "{SPIDER}"\ncommand = {json.dumps(CRAWL)}\n')
-    deploy_folder(ours.client, folder)
 
 
 def _check(outputs: Iterable[bytes]) -> None:
