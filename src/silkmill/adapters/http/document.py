@@ -26,6 +26,7 @@ ERRORS = {
     "404": "Not found.",
     "409": "An ambiguous id, or not in this state.",
     "413": "The body is too large.",
+    "415": "The body has another Content-Encoding than gzip.",
     "421": "The Host is not an address of this server.",
     "422": "A value is wrong: `field` names it.",
     "503": "A part is away. A write may have been carried out; Retry-After says when to repeat.",
@@ -118,7 +119,7 @@ def _errors(operation: dict[str, Any], told: Told) -> list[int]:
     if "security" in operation:
         found.add(401)
     if told.body:
-        found |= {413, 422}
+        found |= {413, 415, 422}
     if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
         found.add(422)
     return sorted(found)
