@@ -19,8 +19,10 @@ import pytest
 
 from helpers import changed, insert_claimed, make_task, wait_until, wait_until_async
 from silkmill.adapters.store import connection, writer
+from silkmill.adapters.store.counting import CountingCursor
 from silkmill.adapters.store.sqlite import SqliteStore
 from silkmill.domain.errors import Conflict, Unavailable
+from silkmill.domain.states import State
 from silkmill.domain.task import Task
 from silkmill.domain.version import Blob
 from silkmill.ports.store import Stored, TaskFilter
@@ -79,7 +81,7 @@ async def test_a_flood_is_committed_in_bounded_groups(
 
 
 async def test_what_has_no_savepoint_changes_by_one_statement(store: SqliteStore) -> None:
-    """So that SQLite itself does all of it or nothing."""
+    """So that SQLite itself does all of it or nothing. The counts are written once, after all of them."""
     seen: list[str] = []
     store._writer._connection.set_trace_callback(seen.append)
     task, tagged, blob = make_task(), make_task(tags=("a", "b")), Blob("s", "name", 1, make_task().created_at)
@@ -94,11 +96,11 @@ async def test_what_has_no_savepoint_changes_by_one_statement(store: SqliteStore
     await store.ping()
     transactions = [text.split("\n") for text in "\n".join(seen).split("BEGIN IMMEDIATE")[1:]]
     changes = [
-        sum(line.startswith(("INSERT", "UPDATE", "DELETE")) for line in lines)
+        sum(line.startswith(("INSERT", "UPDATE", "DELETE")) for line in lines if "task_counts" not in line)
         for lines in transactions
         if "SAVEPOINT operation" not in lines
     ]
-    assert changes == [1] * 6
+    assert changes == [1] * 7
     assert len(transactions) == 9
 
 
@@ -133,6 +135,32 @@ async def test_a_defect_in_one_write_is_raised_to_its_caller_alone(store: Sqlite
         await store._writer.write(wrong)
     await store.ping()
     assert await store._rows("SELECT beats FROM pulse", {}) == [(1,)]
+
+
+async def test_a_write_that_is_undone_counts_nothing(store: SqliteStore) -> None:
+    def counts_and_fails(cursor: CountingCursor) -> None:
+        cursor.counts["default", "news", State.PENDING] += 7
+        raise ValueError
+
+    faults.arm("store.before_commit=pause:0.2")
+    first = asyncio.ensure_future(store.ping())
+    await wait_until_async(lambda: faults_hit("store.before_commit"))
+    task = make_task()
+    undone = [asyncio.ensure_future(store._writer.write(counts_and_fails)) for _ in range(2)]
+    inserts = (store.insert_tasks([one]) for one in (task, task, make_task()))
+    await asyncio.gather(first, *inserts)
+    assert [type(one.exception()) for one in undone] == [ValueError] * 2
+    assert await store.count_tasks() == {task.state: 2}
+    assert store._writer.groups == 2
+
+
+async def test_a_lost_group_counts_nothing(store: SqliteStore) -> None:
+    faults.arm("store.before_commit=error@1*1")
+    with pytest.raises(Unavailable):
+        await store.insert_tasks([make_task()])
+    assert await store.count_tasks() == {}
+    await store.insert_tasks([make_task()])
+    assert sum((await store.count_tasks()).values()) == 1
 
 
 async def test_a_cancelled_caller_does_not_disturb_the_others(store: SqliteStore) -> None:

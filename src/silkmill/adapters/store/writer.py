@@ -20,11 +20,12 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from silkmill.adapters.store.connection import WAL_BYTES, connect, is_of_file, unavailable
+from silkmill.adapters.store.counting import CountingCursor
 from silkmill.domain.errors import Unavailable
 from silkmill.runtime import faults
 
 Result = TypeVar("Result")
-Write = Callable[[sqlite3.Cursor], Result]
+Write = Callable[[CountingCursor], Result]
 
 GROUP_OPERATIONS = 1000
 GROUP_BYTES = 8 * 1024 * 1024
@@ -34,14 +35,15 @@ _log = structlog.get_logger(__name__)
 
 
 class Single(Generic[Result]):
-    """A write that changes something by one statement only: SQLite itself does all of it or nothing."""
+    """A write that changes something by one statement only: SQLite itself does all of it or nothing. What it
+    counts, it counts after that."""
 
     __slots__ = ("_run",)
 
     def __init__(self, run: Write[Result]) -> None:
         self._run = run
 
-    def __call__(self, cursor: sqlite3.Cursor) -> Result:
+    def __call__(self, cursor: CountingCursor) -> Result:
         return self._run(cursor)
 
 
@@ -72,7 +74,7 @@ class Writer:
         self._turn: list[Operation] = []
         self._wal = path.with_name(path.name + "-wal")
         self._connection = connect(path)
-        self._cursor = self._connection.cursor()
+        self._cursor = self._connection.cursor(CountingCursor)
         self._thread = threading.Thread(target=self._run, name="silkmill-store-writer", daemon=True)
         self._wal_limit = WAL_BYTES
         self._closed = False
@@ -144,6 +146,7 @@ class Writer:
 
     def _begin(self, group: list[Operation]) -> bool:
         """False when no transaction can be had: then there is no use in trying one by one."""
+        self._cursor.counts.clear()
         try:
             self._cursor.execute("BEGIN IMMEDIATE")
         except sqlite3.DatabaseError as error:
@@ -156,6 +159,7 @@ class Writer:
         try:
             for operation in group:
                 self._apply(operation)
+            self._cursor.write_counts()
             faults.hit("store.before_commit")
             self._cursor.execute("COMMIT")
         except Unavailable as fault:
@@ -178,10 +182,12 @@ class Writer:
         if isinstance(operation.run, Single):
             self._run_one(operation)
             return
+        counts = self._cursor.counts.copy()
         self._cursor.execute("SAVEPOINT operation")
         self._run_one(operation)
         if operation.error is not None:
             self._cursor.execute("ROLLBACK TO operation")
+            self._cursor.counts = counts
         self._cursor.execute("RELEASE operation")
 
     def _run_one(self, operation: Operation) -> None:

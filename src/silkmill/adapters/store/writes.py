@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from silkmill.adapters.store import codec, rules
 from silkmill.adapters.store import statements as sql
+from silkmill.adapters.store.counting import CountingCursor, Place
 from silkmill.adapters.store.writer import Single, Write
 from silkmill.domain.attempt import AttemptRef, Positions
 from silkmill.domain.errors import Duplicate
@@ -17,8 +18,6 @@ from silkmill.ports.store import Stored
 from silkmill.runtime import faults
 
 Record = TypeVar("Record")
-Place = tuple[str, str, str]
-"""Project, spider and state, by which tasks are counted."""
 
 
 def insert_tasks(tasks: Sequence[Task]) -> Write[None]:
@@ -30,14 +29,13 @@ def insert_tasks(tasks: Sequence[Task]) -> Write[None]:
     for row in rows:
         alike.setdefault((row["project"], row["spider"], row["state"]), []).append(row)
 
-    def run(cursor: sqlite3.Cursor) -> None:
+    def run(cursor: CountingCursor) -> None:
         if tags:
             cursor.executemany(sql.TAG_NEW_TASK, tags)
         for place, some in alike.items():
-            added = cursor.executemany(sql.INSERT_TASK, some).rowcount
-            cursor.execute(sql.COUNT, _counted(place, added))
+            cursor.counts[place] += cursor.executemany(sql.INSERT_TASK, some).rowcount
 
-    return run
+    return run if tags or len(rows) > 1 else Single(run)
 
 
 def _tag(tag: str, row: dict[str, Any]) -> dict[str, Any]:
@@ -65,30 +63,29 @@ def change_task(old: Task, new: Task, positions: dict[str, int]) -> Write[Positi
         values |= {f"if_{name}": value for name, value in codec.fields_of(old.positions).items()}
     own = {"if_id": old.id, "if_revision": new.revision, "if_change_id": new.change_id}
     moves = "state" in values
-    counts = [_counted(_place(old), -1), _counted(_place(new), 1)]
-    tags = [tag | {"state": new.state} for tag in _tags_of(old)]
+    tags = [tag | {"state": new.state} for tag in _tags_of(old)] if moves else []
 
-    def run(cursor: sqlite3.Cursor) -> Positions:
+    def run(cursor: CountingCursor) -> Positions:
         try:
             rows = cursor.execute(statement, values).fetchall()
         except sqlite3.IntegrityError:  # a permit is another's
             raise rules.conflict(old) from None
         if rows and moves:
-            cursor.executemany(sql.COUNT, counts)
             cursor.executemany(sql.MOVE_TAG, tags)
+            cursor.move(_place(old), _place(new))
         rows = rows or cursor.execute(sql.OWN_TASK_CHANGE, own).fetchall()
         if not rows:
             raise rules.conflict(old)
         return Positions(*rows[0])
 
-    return run if moves else Single(run)
+    return run if tags else Single(run)
 
 
 def delete_task(old: Task) -> Write[None]:
-    def run(cursor: sqlite3.Cursor) -> None:
+    def run(cursor: CountingCursor) -> None:
         deleted = cursor.execute(sql.DELETE_TASK, {"if_id": old.id, "if_revision": old.revision})
         if deleted.rowcount:
-            cursor.execute(sql.COUNT, _counted(_place(old), -1))
+            cursor.counts[_place(old)] -= 1
         elif cursor.execute(sql.TASK, {"if_id": old.id}).fetchall():
             raise rules.conflict(old)
         cursor.executemany(sql.DELETE_TAG, _tags_of(old))
@@ -186,7 +183,7 @@ def replace_record(old: Stored[Record], value: Record, change_id: str) -> Write[
 def delete_record(old: Stored[Record]) -> Write[None]:
     one = {"if_kind": codec.kind_name(type(old.value)), "if_key": old.key}
 
-    def run(cursor: sqlite3.Cursor) -> None:
+    def run(cursor: CountingCursor) -> None:
         deleted = cursor.execute(sql.DELETE_RECORD, {**one, "if_revision": old.revision})
         if deleted.rowcount == 0 and cursor.execute(sql.RECORD, one).fetchall():
             raise rules.record_conflict(old)
@@ -216,11 +213,6 @@ def _tags_of(task: Task) -> list[dict[str, Any]]:
 
 def _place(task: Task) -> Place:
     return task.project, task.spider, task.state
-
-
-def _counted(place: Place, change: int) -> dict[str, Any]:
-    """So many tasks more, or fewer."""
-    return dict(zip(("project", "spider", "state"), place, strict=True), count=change)
 
 
 def _item(ref: AttemptRef, ordinal: int, data: bytes) -> dict[str, Any]:
