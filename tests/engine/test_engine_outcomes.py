@@ -95,7 +95,7 @@ def test_a_connection_error_that_is_only_logged_is_not(run: Run) -> None:
 def test_a_limit(run: Run, server: Server, tmp_path: Path, script: str, limit: str, value: str) -> None:
     task = run(script, f"[limits]\n{limit} = {value}\n", env={"MARK": str(tmp_path)})
     assert task["state"] == "error" and task["error_class"] == "limit"
-    assert f"{limit} limit" in task["reason"]
+    assert f"limits.{limit} reached" in task["reason"]
     assert [attempt["outcome"] for attempt in task["attempts"]] == ["limit"]
     assert not marked(f"MARK={tmp_path}\0")
     assert server.items(task["id"])[:5] == [{"n": n} for n in range(5 if limit == "items" else 0)]

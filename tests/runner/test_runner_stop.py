@@ -125,8 +125,9 @@ def test_a_cancel_for_nobody_is_ignored(runner: RunnerDriver) -> None:
 
 
 def test_a_stopped_spider_is_killed(any_runner: RunnerDriver) -> None:
-    attempt = any_runner.begin(["sh", "-c", "echo ready; kill -STOP $$; echo no"], limits={"grace": 0.2})
-    wait_output(attempt, b"ready")
+    attempt = any_runner.begin(["sh", "-c", "echo $$; kill -STOP $$; echo no"], limits={"grace": 0.2})
+    wait_output(attempt, b"\n")
+    wait_until(lambda: state_of(int(attempt.output())) == "T", "it to have stopped itself")
     assert cancel(any_runner) < 1.2
     assert attempt.outcome()["signal"] == signal.SIGKILL
 

@@ -346,7 +346,7 @@ async def test_time_in_which_the_master_cannot_give_the_files_does_not_count(
 ) -> None:
     master.fail("blob", times=5)
     files = [master.file("a", b"a")]
-    stored = await ended(master.offer(["true"], files=files, limits=Limits(prepare_seconds=0.4)))
+    stored = await ended(master.offer(["true"], files=files, limits=Limits(prepare_seconds=1.0)))
     assert stored.facts is not None and stored.facts.exit_code == 0
 
 
