@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.engine.server import Server, spider_folder, start_time, wait_for
 from tests.faults.checker import Evidence
+from tests.faults.staging import unshipped
 from tests.support.marked import marked
 
 SCRIPT = (Path(__file__).parent / "spiders" / "chatter.py").read_text()
@@ -84,12 +85,6 @@ def first_difference(stored: list[bytes], printed: list[bytes]) -> str:
 def unshipped_bytes(data: Path, evidence: Evidence, chatters: list[Chatter]) -> int:
     """Bytes in the attempt directories that the store has not acknowledged."""
     tasks = evidence.tasks()
-    unshipped = 0
-    for chatter in chatters:
-        task = tasks[chatter.task_id]
-        for stream, stored in (("log", task.log_offset), ("items", task.items_offset)):
-            ends = [0]
-            for path in (data / "attempts" / f"{task.id}.{task.attempt}").glob(f"{stream}.*"):
-                ends.append(int(path.suffix[1:]) + path.stat().st_size)
-            unshipped += max(0, max(ends) - stored)
-    return unshipped
+    return sum(
+        unshipped(data, tasks[chatter.task_id], stream) for chatter in chatters for stream in ("log", "items")
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,13 @@ class Evidence:
             f"ordinals of {task.id}.{number} are not 0..{count - 1}"
         )
         return [bytes(row[1]) for row in rows]
+
+    def every_item(self) -> Iterator[tuple[str, int, int, bytes]]:
+        """(task, attempt, ordinal, bytes) of all that lies in the table, whether it is visible or not."""
+        with closing(self._connect()) as connection:
+            yield from connection.execute(
+                "SELECT task_id, attempt, ordinal, data FROM items ORDER BY task_id, attempt, ordinal"
+            )
 
     def log(self, task: StoredTask, attempt: int | None = None) -> bytes:
         """The framed log of an attempt. A running engine may merge it after the task was read: that changes
@@ -126,11 +135,11 @@ class Evidence:
             return reader.read(end)
 
     def _query(self, sql: str, *values: Any) -> list[Any]:
-        connection = sqlite3.connect(f"file:{self.data / 'silkmill.db'}?mode=ro", uri=True, timeout=30)
-        try:
+        with closing(self._connect()) as connection:
             return connection.execute(sql, values).fetchall()
-        finally:
-            connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(f"file:{self.data / 'silkmill.db'}?mode=ro", uri=True, timeout=30)
 
 
 def _frames(log: bytes) -> list[tuple[bytes, bytes, bytes]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.engine.server import Server, spider_folder, wait_for
-from tests.faults.checker import Evidence
+from tests.faults.checker import Evidence, StoredTask
 
 SPIDERS = Path(__file__).parent / "spiders"
 WALK = {"SILKMILL_CONTAINMENT": "walk"}
@@ -29,6 +29,15 @@ def wait_merged(server: Server, task_id: str) -> None:
         return bool(Evidence(server.data).task(task_id).history[0]["log_object"])
 
     wait_for(is_merged, f"the log of {task_id} to be merged", seconds=60)
+
+
+def unshipped(data: Path, task: StoredTask, stream: str) -> int:
+    """Bytes of a stream, `log` or `items`, in the attempt's directory that the store has not acknowledged."""
+    ends = [0]
+    for path in (data / "attempts" / f"{task.id}.{task.attempt}").glob(f"{stream}.*"):
+        ends.append(int(path.suffix[1:]) + path.stat().st_size)
+    stored = task.log_offset if stream == "log" else task.items_offset
+    return max(0, max(ends) - stored)
 
 
 def growing(files: Iterable[Path], seconds: float = 0.3) -> list[Path]:
