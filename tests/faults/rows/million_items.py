@@ -30,7 +30,7 @@ def million_items(folder: Path, profile: Profile, result: Result) -> None:
             began = time.monotonic()
             server.start()
             result.passed(time.monotonic() - began)
-        server.wait(hoard.task_id, "finished", seconds=120)
+        server.wait(hoard.task_id, seconds=120)
         hoard.check(count)
     hoard.check_kills(result.runs, profile.pick(short=3, full=5))
     result.figures = {
@@ -78,6 +78,7 @@ class _Hoard:
     def check(self, count: int) -> None:
         """What the table holds, and what the API shows, is what was printed, each once and nothing else."""
         task = self._task()
+        assert task.state == "finished", task.doc["reason"]
         assert task.accepted["number"] == 1 and len(task.history) == 1, task.history
         assert sorted(self.record.parent.glob("record.*")) == [self.record], "another attempt was begun"
         assert sum(1 for _ in self._printed()) == count
