@@ -14,6 +14,7 @@ import click
 from silkmill import __version__
 from silkmill.cli.exits import Exit
 from silkmill.cli.talk import discard_stdout, say_error
+from silkmill.cli.text import is_utf8
 from silkmill.client.errors import ClientError
 from silkmill.domain.errors import BadInput, NotFound, SilkmillError
 
@@ -107,7 +108,7 @@ def run(arguments: list[str]) -> int:
         code = exit_of_error(error)
         if code is None:
             raise
-        _tell(error)
+        _tell(error, arguments)
         return code
 
 
@@ -133,19 +134,24 @@ def exit_of_error(error: BaseException) -> int | None:
     return None
 
 
-def _tell(error: BaseException) -> None:
+def _tell(error: BaseException, arguments: list[str]) -> None:
     match error:
         case click.ClickException():
             error.show()
         case BrokenPipeError():
             discard_stdout()
         case UnicodeEncodeError():
-            around = error.object[max(0, error.start - 20) : error.end + 20]
-            say_error(f"{around!r} is not UTF-8; only paths may hold other bytes")
+            say_error(f"{_not_utf8(error, arguments)!r} is not UTF-8; only paths may hold other bytes")
         case OSError() if error.errno in BAD_PATH and error.filename:
             say_error(f"{error.filename}: {error.strerror}; choose another place, or make this one usable")
         case ClientError() | SilkmillError() | OSError():
             say_error(str(error))
+
+
+def _not_utf8(error: UnicodeEncodeError, arguments: list[str]) -> str:
+    """The argument that is to blame; of another text, which was read, the place."""
+    around = error.object[max(0, error.start - 20) : error.end + 20]
+    return next((argument for argument in arguments if not is_utf8(argument)), around)
 
 
 def _single(error: BaseException) -> BaseException:

@@ -44,7 +44,7 @@ def command(spider: str, lines: BinaryIO, key: str | None, as_json: bool, data: 
     A line is {"params": {…}, "env": {…}, "settings": {…}, "priority": 5, "tags": […], "placement": {…},
     "key": "…"}, all optional. The same "key" with the same content is the same task, while that is kept."""
     target = read_spider(spider)
-    body = b"\n".join(json.dumps(line, ensure_ascii=False).encode() for line in _read(lines, target.named()))
+    body = b"\n".join(_read(lines, target.named()))
     with connected(data) as client:
         client.spider(target.project, target.spider)  # not found is another end than a wrong line
         made = client.submit_bulk(body, key=key)
@@ -57,7 +57,7 @@ def command(spider: str, lines: BinaryIO, key: str | None, as_json: bool, data: 
     return Exit.DONE
 
 
-def _read(lines: BinaryIO, target: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _read(lines: BinaryIO, target: dict[str, Any]) -> Iterator[bytes]:
     for number, text in enumerate(lines.read().rstrip().splitlines(), 1):
         if not text.strip():
             raise BadLine(f"line {number} is empty; leave it out")
@@ -69,4 +69,7 @@ def _read(lines: BinaryIO, target: dict[str, Any]) -> Iterator[dict[str, Any]]:
             raise BadLine(f'line {number} is no object; write {{"params": {{…}}}}')
         if others := target.keys() & line.keys():
             raise BadLine(f"line {number} names a {min(others)}; that is said once, as SPIDER[@VERSION]")
-        yield target | line
+        try:
+            yield json.dumps(target | line, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise BadLine(f"line {number} holds {error.object[error.start]!r}, which is no text") from None

@@ -21,6 +21,15 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
 
 
+def is_utf8(text: str) -> bool:
+    """Not so for an argument of other bytes, which Python keeps as lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class Span(click.ParamType[timedelta]):
     """`90s 15m 2h 7d` as a timedelta."""
 

@@ -105,6 +105,7 @@ def test_submit_makes_a_task_of_each_line(up: Cli, done: str, tmp_path: Path) ->
     [
         ('{"params": {}}\n[]\n', 2, "line 2 is no object"),
         ('{"params": {}}\n{"params": \n', 2, "line 2 is not JSON"),
+        ('{"params": {}}\n{"params": {"day": "\\ud800"}}\n', 2, "line 2 holds '\\ud800', which is no text"),
         ('{"params": {}}\n{"params": {"nothing": 1}}\n', 2, "line 2: "),
         ('{"params": {}}\n\n{"params": {"nothing": 1}}\n', 2, "line 2 is empty"),
         ('{"params": {}}\n{"spider": "other"}\n', 2, "line 2 names a spider"),
@@ -371,7 +372,7 @@ def test_a_broken_pipe_is_no_error(up: Cli, done: str) -> None:
 def test_arguments_that_are_no_text(up: Cli, done: str, arguments: tuple[str, ...]) -> None:
     result = up(*arguments)
     assert (result.code, result.out) == (2, b"")
-    assert "\\udcff" in result.err and "UTF-8" in result.err
+    assert result.err == f"error: {arguments[-1]!r} is not UTF-8; only paths may hold other bytes\n"
 
 
 def test_the_reader_of_a_log_may_have_enough(up: Cli, done: str) -> None:
