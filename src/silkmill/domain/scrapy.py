@@ -18,7 +18,13 @@ def is_crawl(command: tuple[str, ...]) -> bool:
 
 
 def crawl(spider: str) -> tuple[str, ...]:
-    """The command template of a spider, by the name that it has in Scrapy."""
+    """The command template of a spider, by the name that it has in Scrapy. Raises BadInput."""
+    if spider.startswith("-") or "\0" in spider:
+        raise BadInput(
+            f"no `scrapy crawl` can name the spider {spider!r}",
+            field="name",
+            remedy="rename it: a leading - makes an option of it, and no program takes a NUL byte",
+        )
     return ("scrapy", "crawl", spider.replace("{", "{{"))
 
 
@@ -34,11 +40,11 @@ def options(letter: str, values: Mapping[str, str]) -> tuple[str, ...]:
 
 def check_option(name: str, value: str, field: str) -> None:
     """An argument or a setting, which Scrapy takes as `name=value`. Raises BadInput."""
-    if not name or "=" in name or not name.isprintable():
+    if not name or name.startswith("-") or "=" in name or not name.isprintable():
         raise BadInput(
             f"{field}: {name!r} cannot be given to Scrapy",
             field=f"{field}.{name}",
-            remedy="use a name without = and control characters",
+            remedy="use a name without =, control characters and a leading -",
         )
     if "\0" in value:
         raise BadInput(

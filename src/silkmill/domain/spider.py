@@ -122,15 +122,13 @@ def resolve_params(config: SpiderConfig, given: dict[str, Any]) -> dict[str, Any
 
     Raises BadInput for a missing or ill-typed one, and for an undeclared one, but of Scrapy."""
     undeclared = {name: value for name, value in given.items() if name not in config.params}
-    for name, value in undeclared.items():
-        if not config.scrapy:
-            declared = ", ".join(sorted(config.params)) or "none"
-            raise BadInput(
-                f"spider {config.name} has no parameter {name!r} (declared: {declared})",
-                field=f"params.{name}",
-                remedy=f"declare [params.{name}] in spider.toml",
-            )
-        scrapy.check_option(name, text_of(value), "params")
+    if undeclared and not config.scrapy:
+        name, declared = next(iter(undeclared)), ", ".join(sorted(config.params)) or "none"
+        raise BadInput(
+            f"spider {config.name} has no parameter {name!r} (declared: {declared})",
+            field=f"params.{name}",
+            remedy=f"declare [params.{name}] in spider.toml",
+        )
     resolved = {name: _resolve(name, param, given) for name, param in config.params.items()}
     return {name: value for name, value in (resolved | undeclared).items() if value is not None}
 
@@ -153,12 +151,14 @@ def render_command(
     """The argv: `{name}` is replaced inside one argument and stays inside it; `{{` is `{`.
 
     A closing brace is itself, doubled or not, so that JSON in an argument stays as it is written. Scrapy gets
-    parameters that stand nowhere in the command as `-a`, settings as `-s`."""
+    parameters that stand nowhere in the command as `-a`, settings as `-s`. Raises BadInput."""
     argv = tuple(_render(argument, params) for argument in config.command)
     if not config.scrapy:
         return argv
     placed = places(config.command)
     arguments = {name: text_of(value) for name, value in params.items() if name not in placed}
+    for name, text in arguments.items():
+        scrapy.check_option(name, text, "params")
     return (*argv, *scrapy.options("a", arguments), *scrapy.options("s", settings or {}))
 
 
@@ -261,14 +261,17 @@ def _render(argument: str, params: dict[str, Any]) -> str:
                 field=f"params.{name}",
                 remedy=f"give -a {name}=… or a default in spider.toml; write {{{{ for a literal brace",
             )
-        return text_of(params[name])
+        return _without_nul(name, text_of(params[name]))
 
-    rendered = _PLACE.sub(replacement, argument)
-    if "\0" in rendered:
+    return _PLACE.sub(replacement, argument)
+
+
+def _without_nul(name: str, text: str) -> str:
+    if "\0" in text:
         raise BadInput(
-            f"the argument {rendered!r} holds a NUL byte", field="params", remedy="no program can take it"
+            f"parameter {name!r} holds a NUL byte", field=f"params.{name}", remedy="no program can take it"
         )
-    return rendered
+    return text
 
 
 def text_of(value: Any) -> str:

@@ -11,7 +11,7 @@ from silkmill.domain.outcome import ErrorClass, Rules
 from silkmill.domain.placement import MODES, Placement, checked_placement
 from silkmill.domain.retry import RetryPolicy
 from silkmill.domain.schedule_toml import parse_schedules
-from silkmill.domain.scrapy import is_crawl
+from silkmill.domain.scrapy import check_option, is_crawl
 from silkmill.domain.spider import (
     Limits,
     Param,
@@ -103,7 +103,18 @@ def spider_of(
             "command", f"names {{{place}}}", f"declare [params.{place}], or write {{{{ for a literal brace"
         )
     config = replace(config, scrapy=scrapy and is_crawl(config.command))
+    if config.scrapy:
+        _check_arguments(table, config)
     return replace(config, schedules=parse_schedules(table, config))
+
+
+def _check_arguments(table: TomlTable, config: SpiderConfig) -> None:
+    """Of `scrapy crawl`: the parameters that stand nowhere in the command."""
+    for name in config.params.keys() - places(config.command):
+        try:
+            check_option(name, "", "params")
+        except BadInput as refusal:
+            table.table("params", None).refuse(name, "is no argument of Scrapy", refusal.remedy or "rename it")
 
 
 def _config(table: TomlTable, name: str, command: tuple[str, ...]) -> SpiderConfig:
@@ -156,6 +167,8 @@ def _command(top: TomlTable) -> tuple[str, ...]:
         )
     if not argv or not argv[0]:
         top.refuse("command", "is missing or empty", 'add command = "python main.py"')
+    if any("\0" in argument for argument in argv):
+        top.refuse("command", "holds a NUL byte", "leave it out: no program can take it")
     return argv
 
 

@@ -70,6 +70,13 @@ def test_a_brace_in_a_name_is_no_place() -> None:
     assert render_command(listed("", x="{x}")["x"], {}) == ("scrapy", "crawl", "{x}")
 
 
+@pytest.mark.parametrize("name", ["--pdb", "-sLOG_FILE=x", "-", "a\0b"])
+def test_a_name_that_is_an_option_to_scrapy_is_refused(name: str) -> None:
+    with pytest.raises(BadInput) as refusal:
+        listed("", x=name)
+    assert refusal.value.field == "name"
+
+
 def test_a_table_with_a_command_is_a_spider_that_scrapy_need_not_know() -> None:
     text = '[spiders.report]\ncommand = "python report.py"'
     folder = parse_scrapy_folder(text, file=FILE)
@@ -129,12 +136,26 @@ class TestArguments:
             "X=a=b",
         )
 
-    @pytest.mark.parametrize("name", ["", "a=b", "a\nb"])
+    @pytest.mark.parametrize("name", ["", "a=b", "a\nb", "-s", "--pdb"])
     def test_names_that_scrapy_could_not_tell_apart(self, name: str) -> None:
-        with pytest.raises(BadInput):
-            resolve_params(self.config, {name: "x"})
-        with pytest.raises(BadInput):
+        with pytest.raises(BadInput) as refusal:
+            self.rendered({name: "x"})
+        assert refusal.value.field == f"params.{name}"
+        with pytest.raises(BadInput) as refusal:
             check_settings(self.config, {name: "x"})
+        assert refusal.value.field == f"settings.{name}"
+
+    def test_a_nul_byte_is_refused_declared_or_not(self) -> None:
+        for name in ("day", "q"):
+            config = listed("[params]\nday = 'x'", news="news")["news"]
+            with pytest.raises(BadInput, match="NUL") as refusal:
+                render_command(config, resolve_params(config, {name: "a\0b"}))
+            assert refusal.value.field == f"params.{name}"
+
+    def test_a_declared_name_must_be_an_argument_too(self) -> None:
+        with pytest.raises(BadInput) as refusal:
+            listed("[params]\n-s = 'LOG_FILE=x'", news="news")
+        assert refusal.value.field == "params.-s"
 
     def test_others_take_no_settings(self) -> None:
         with pytest.raises(BadInput, match="takes no settings") as refusal:

@@ -158,6 +158,7 @@ def test_an_unknown_key_names_the_nearest_known_one(line: str, key: str, nearest
         'name = "news"\ncommand = ""',
         'name = "news"\ncommand = []',
         'name = "news"\ncommand = [1]',
+        'name = "news"\ncommand = ["x", "a\\u0000b"]',
         'name = "news"\ncommand = "x \'"',
         'name = 5\ncommand = "x"',
         SMALL + 'project = "a/b"',

@@ -62,7 +62,8 @@ def test_a_placeholder_without_a_value_is_refused() -> None:
 
 def test_a_nul_byte_is_refused_before_it_is_a_task() -> None:
     with pytest.raises(BadInput, match="NUL") as refusal:
-        render_command(config("{day}"), {"day": "a\0b"})
+        render_command(config("--x={day}"), {"day": "a\0b"})
+    assert refusal.value.field == "params.day"
     assert refusal.value.remedy
 
 

@@ -59,6 +59,7 @@ def test_it_lists_what_scrapy_lists(listed, project):
             ("News", "news"),
             "the spiders 'News' and 'news' would both be called 'news' on Silkmill: rename one",
         ),
+        (("--pdb",), "the spider '--pdb' has a name that `scrapy crawl` takes for an option: rename it"),
         (("..",), "the spider '..' has no letter a-z or digit in its name: rename it"),
         (("日本",), "the spider '日本' has no letter a-z or digit in its name: rename it"),
         (("x" * 65,), f"the spider '{'x' * 65}' has a name of more than 64 characters: shorten it"),
