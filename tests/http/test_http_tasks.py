@@ -202,15 +202,21 @@ async def test_bulk_makes_a_task_of_every_line(http: httpx.AsyncClient, as_list:
 
 @pytest.mark.parametrize("as_list", [False, True])
 @pytest.mark.parametrize(
-    "wrong", ['{"spider": "newz"}', '{"spider": "news", "priority": "x"}', '{"spder": 1}']
+    ("wrong", "field"),
+    [
+        ('{"spider": "newz"}', "spider"),
+        ('{"spider": "news", "priority": "x"}', "priority"),
+        ('{"spider": "news", "priority": 99}', "priority"),
+        ('{"spder": 1}', "spder"),
+    ],
 )
 async def test_bulk_is_all_or_nothing_and_names_the_line(
-    http: httpx.AsyncClient, client: AsyncClient, as_list: bool, wrong: str
+    http: httpx.AsyncClient, client: AsyncClient, as_list: bool, wrong: str, field: str
 ) -> None:
     texts = ['{"spider": "news"}'] * 2 + [wrong] + ['{"spider": "news"}']
     body = f"[{','.join(texts)}]" if as_list else "\n".join(texts)
     answer = await http.post("/api/v1/tasks/bulk", content=body)
-    assert "line 3" in assert_problem(answer, 422)["detail"]
+    assert "line 3" in assert_problem(answer, 422, f"lines[2].{field}")["detail"]
     assert (await client.tasks())["tasks"] == []
 
 
@@ -346,7 +352,7 @@ async def test_a_placement_that_makes_no_sense_is_refused(
     line = {"spider": "news", "placement": placement}
     assert_problem(await http.post("/api/v1/tasks", json=line), 422, field)
     problem = assert_problem(
-        await http.post("/api/v1/tasks/bulk", json=[{"spider": "news"}, line]), 422, field
+        await http.post("/api/v1/tasks/bulk", json=[{"spider": "news"}, line]), 422, f"lines[1].{field}"
     )
     assert "line 2" in problem["detail"]
 

@@ -159,4 +159,5 @@ def _elements(body: bytes) -> list[msgspec.Raw]:
 
 
 def _in_line(index: int, error: BadInput) -> BadInput:
-    return BadInput(f"line {index + 1}: {error.detail}", field=error.field, remedy=error.remedy)
+    field = error.field and f"lines[{index}].{error.field}"
+    return BadInput(f"line {index + 1}: {error.detail}", field=field, remedy=error.remedy)
