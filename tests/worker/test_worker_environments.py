@@ -244,8 +244,9 @@ async def test_a_shared_build_goes_on_without_the_one_who_began_it(
         ("requirements.txt", "-r missing.txt\n", r"Error parsing included file"),
         ("requirements.txt", "tinydep>=2\n", "No solution found"),
         ("pyproject.toml", "[proj\n", "[Ff]ailed to parse"),
-        ("package.json", '{"dependencies":', "EJSONPARSE"),
-        ("package.json", "[" * 100_000, "failed"),
+        ("package.json", '{"dependencies":', "cannot be read: Expecting value"),
+        ("package.json", "[" * 100_000, "cannot be read: it is nested too deep"),
+        ("package.json", '{"dependencies": {"../x": "1"}}', "EINVALIDPACKAGENAME"),
         ("pyproject.toml", "x = " + "9" * 5000, "[Ff]ailed to parse"),
     ],
 )

@@ -120,11 +120,13 @@ def _has_dependencies(text: str) -> bool:
 
 
 def without_scripts(package: bytes) -> bytes:
-    """A package.json that asks for the same. What cannot be read stays, so that its error is told."""
+    """A package.json that asks for the same. Raises ValueError for what cannot be read.
+
+    npm reads some of that, a number of 5,000 digits or a byte that is no UTF-8, and would run its scripts."""
     try:
         content = json.loads(package)
-    except (ValueError, RecursionError):
-        return package
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
     if not isinstance(content, dict) or "scripts" not in content:
         return package
     return json.dumps({name: value for name, value in content.items() if name != "scripts"}).encode()

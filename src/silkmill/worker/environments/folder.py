@@ -12,6 +12,7 @@ from pathlib import Path
 from silkmill.domain.environment import PACKAGE, PYPROJECT, Kind, Recipe, without_scripts
 from silkmill.runtime.datadir import write_private
 from silkmill.worker.environments.commands import MODULES, SOURCE, VENV
+from silkmill.worker.prepare.errors import PreparationFailed
 
 READY = ".ready"
 _UV_SETTINGS = "uv.toml"
@@ -41,7 +42,7 @@ class Environment:
 
 
 def lay_out(folder: Path, recipe: Recipe, contents: dict[str, bytes]) -> None:
-    """An empty folder with the files of the recipe. Raises OSError."""
+    """An empty folder with the files of the recipe. Raises PreparationFailed, OSError."""
     source = folder / SOURCE
     source.mkdir(mode=0o755, parents=True)
     for entry in recipe.files:
@@ -55,7 +56,12 @@ def lay_out(folder: Path, recipe: Recipe, contents: dict[str, bytes]) -> None:
 
 def _laid_out(path: str, content: bytes) -> bytes:
     """npm would run the scripts of the project, whose files are not there."""
-    return without_scripts(content) if path == PACKAGE else content
+    if path != PACKAGE:
+        return content
+    try:
+        return without_scripts(content)
+    except ValueError as error:
+        raise PreparationFailed(f"{path}: it cannot be read: {error}", permanent=True) from None
 
 
 def contents_of(recipe: Recipe, work: Path) -> dict[str, bytes]:
