@@ -110,11 +110,13 @@ def spider_of(
 
 def _check_arguments(table: TomlTable, config: SpiderConfig) -> None:
     """Of `scrapy crawl`: the parameters that stand nowhere in the command."""
-    for name in config.params.keys() - places(config.command):
+    for name in sorted(config.params.keys() - places(config.command)):
         try:
             check_option(name, "", "params")
         except BadInput as refusal:
-            table.table("params", None).refuse(name, "is no argument of Scrapy", refusal.remedy or "rename it")
+            table.table("params", None).refuse(
+                name, "is no argument of Scrapy", refusal.remedy or "rename it"
+            )
 
 
 def _config(table: TomlTable, name: str, command: tuple[str, ...]) -> SpiderConfig:

@@ -28,7 +28,9 @@ def fold_all(names: Iterable[str]) -> Dict[str, str]:
                 % (folded[new], name, new)
             )
         elif name.startswith("-"):
-            problems.append("the spider %r has a name that `scrapy crawl` takes for an option: rename it" % name)
+            problems.append(
+                "the spider %r has a name that `scrapy crawl` takes for an option: rename it" % name
+            )
         elif not re.search(r"[a-z0-9]", new):
             problems.append("the spider %r has no letter a-z or digit in its name: rename it" % name)
         elif len(new) > _LONGEST:
