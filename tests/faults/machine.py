@@ -50,5 +50,6 @@ def _takes_groups(home: Path) -> bool:
 _CHECKS: dict[str, Callable[[], bool]] = {
     "cgroup": _can_group,
     "tmpfs": _can_mount,
+    "npm": lambda: shutil.which("npm") is not None,
     "strace": lambda: shutil.which("strace") is not None,
 }
