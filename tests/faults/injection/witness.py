@@ -51,7 +51,7 @@ class Witness:
         return Given(self._parts(task_id, "argv"), environ, params, set(self._parts(task_id, "files")))
 
     def wait_finished(self, server: Server, ids: Iterable[str]) -> None:
-        """All of them, with nothing executed; a refusal that comes too late, as an error of a task, is none."""
+        """All of them, with nothing executed; a refusal that comes late, as an error of a task, is none."""
         wanted = set(ids)
 
         def ended() -> bool:
