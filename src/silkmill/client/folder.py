@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from silkmill.client.client import Client
-from silkmill.client.errors import BAD_INPUT, ClientError
+from silkmill.client.errors import BAD_INPUT, TASK_FAILED, ClientError
 
 MANIFESTS = ("spider.toml", "scrapy.cfg")
 """A folder with one of them holds spiders."""
@@ -41,6 +41,8 @@ class LocalFile:
 
 class ListingFailed(ClientError):
     """Scrapy did not say which spiders its project has."""
+
+    exit_code = TASK_FAILED
 
 
 def deploy_folder(
@@ -76,10 +78,9 @@ def _wait_for_listing(client: Client, task_id: str) -> None:
             break
     task = client.task(task_id)
     if task["state"] != "finished":
-        said = b"".join(client.log(task_id, raw=True, tail=LISTING_LINES)).decode(errors="replace")
-        raise ListingFailed(
-            f"{said.rstrip()}\nits spiders cannot be listed: {task['reason']} (task {task_id})"
-        )
+        said = b"".join(client.log(task_id, raw=True, tail=LISTING_LINES)).decode(errors="replace").rstrip()
+        what = f"its spiders cannot be listed: {task['reason']} (task {task_id})"
+        raise ListingFailed(f"{what}; its log ends with\n{said}" if said else what)
 
 
 def holds_spiders(folder: Path) -> bool:
