@@ -1,7 +1,7 @@
 """Wants to live: takes every signal it can with a handler that loops, and leaves a daemon behind.
 
 MARK: path; the daemon appends to `<MARK>.grows` every 20 ms, `<MARK>.ready` is made when all is set up.
-HELLO: when set, it says hello through the SDK, and so is asked to end before it is told to."""
+HELLO: when set, it takes a name of the SDK, which says hello, and so is asked to end before it is told to."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ import subprocess
 import time
 
 if os.environ.get("HELLO"):
-    import silkmill.sdk  # noqa: F401
+    from silkmill.sdk import save_item  # noqa: F401
 
 mark = os.environ["MARK"]
 
