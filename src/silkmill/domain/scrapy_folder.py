@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from silkmill.domain.errors import BadInput
+from silkmill.domain.outcome import Rules
 from silkmill.domain.scrapy import LISTER, crawl, lister_command
 from silkmill.domain.spider import Limits, SpiderConfig, check_name
 from silkmill.domain.spider_toml import names_of, read_top, single_name, spider_of, table_of
@@ -32,6 +33,7 @@ def parse_scrapy_folder(text: str, *, file: str) -> ScrapyFolder:
         name = single_name(top)
         return ScrapyFolder({name: spider_of(top, name, crawl(name), scrapy=True)})
     apart = {name: _spider(top, name, name) for name in names_of(top) if _has_own_command(top, name)}
+    _check_free(apart)
     overrides = [name for name in names_of(top) if name not in apart]
     for name in overrides:  # whether they can be read
         _spider(top, name, name)
@@ -44,10 +46,7 @@ def listed_spiders(text: str, *, file: str, listed: Mapping[str, str]) -> dict[s
     Raises BadInput."""
     top = read_top(text, file)
     apart = {name: name for name in names_of(top) if _has_own_command(top, name)}
-    if LISTER in listed or LISTER in apart:
-        raise BadInput(
-            f"a spider is called {LISTER!r}", field="name", remedy="that name is taken: choose another"
-        )
+    _check_free(listed)
     return {name: _spider(top, name, scrapy_name) for name, scrapy_name in (apart | dict(listed)).items()}
 
 
@@ -55,6 +54,11 @@ def _spider(top: TomlTable, name: str, scrapy_name: str) -> SpiderConfig:
     check_name(name, "name")
     table = table_of(top, name) if name in top.table("spiders", None).values else top.without("spiders")
     return spider_of(table, name, crawl(scrapy_name), scrapy=True)
+
+
+def _check_free(names: Collection[str]) -> None:
+    if LISTER in names:
+        raise BadInput(f"a spider is called {LISTER!r}", field="name", remedy="choose a name that is free")
 
 
 def _has_own_command(top: TomlTable, name: str) -> bool:
@@ -76,5 +80,6 @@ def _lister(top: TomlTable, overrides: list[str]) -> SpiderConfig:
         limits=Limits(runtime_seconds=LISTING_SECONDS, prepare_seconds=defaults.limits.prepare_seconds),
         include=defaults.include,
         ignore=defaults.ignore,
+        outcome=Rules(min_items=1),
         placement=replace(placement, mode="random") if placement.mode == "all" else placement,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import structlog
@@ -73,26 +74,43 @@ class Deploy:
                 if task.state is not State.FINISHED:
                     return Deployed(version, listing=task.id)
                 version = await self._take_over(version, task)
-        return await self._release(version, spider)
+            deployed = await self._release(version, spider)
+            await self._listings.forget(version.id)
+        return deployed
 
     async def tick(self) -> None:
         """Take over what was found while nobody asked for it again. Raises Unavailable."""
         for task in await self._listings.ended():
             async with self._one_listing_at_a_time:
                 try:
-                    version = await self._versions.get(task.version)
-                    if version.lister is not None and not version.spiders:
-                        await self._release(await self._take_over(version, task), None)
+                    await self._finish(await self._versions.get(task.version), task)
                 except (BadInput, NotFound) as refusal:  # whoever deploys it again is told
                     _log.error("spiders of a version are refused", version=task.version, cause=str(refusal))
             self._listings.done(task)
 
+    async def _finish(self, version: Version, task: Task) -> None:
+        """Every step may be repeated after a crash. What was deployed later is not taken back."""
+        if version.lister is None:
+            return
+        if not version.spiders:
+            version = await self._take_over(version, task)
+        if await self._is_newest(version):
+            await self._release(version, None)
+        await self._listings.forget(version.id)
+
+    async def _is_newest(self, version: Version) -> bool:
+        """None of its spiders points to a version that was made later."""
+        for name in version.spiders:
+            with suppress(NotFound):
+                current = await self._versions.spider(version.project, name)
+                if (await self._versions.get(current.version)).created_at > version.created_at:
+                    return False
+        return True
+
     async def _take_over(self, version: Version, task: Task) -> Version:
         spiders = await self._folders.listed(version, await self._listings.found(task))
         await self._spiders.check_files(version.project, spiders.values())
-        listed = await self._versions.change(version.id, lambda latest: replace(latest, spiders=spiders))
-        await self._listings.forget(version.id)
-        return listed
+        return await self._versions.change(version.id, lambda latest: replace(latest, spiders=spiders))
 
     async def _insert(
         self,

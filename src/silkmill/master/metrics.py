@@ -71,7 +71,7 @@ class Metrics:
             return
         self.attempts[closed.outcome] += 1
         if closed.started_at is not None:
-            self.ran.add((closed.finished_at - closed.started_at).total_seconds())
+            self.ran.add(max(0.0, (closed.finished_at - closed.started_at).total_seconds()))
 
 
 def _growth(seen: dict[AttemptRef, int], ref: AttemptRef, now: int) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 
 import pytest
 
-from silkmill.domain.errors import BadInput, NotFound
+from silkmill.domain.errors import BadInput, NotFound, Unavailable
 from silkmill.domain.scrapy import LISTER
 from silkmill.domain.states import State
 from silkmill.domain.task import Task
@@ -183,6 +184,37 @@ async def test_cut_anywhere_a_repeat_makes_it(rig: Rig, point: str, hit: int) ->
     version = (await repeated(lambda: deployed(rig))).version
     assert await pointed(rig) == dict.fromkeys(SHOP_AND_BLOG, version.id)
     assert {spider.schedules_follow for spider in await rig.spiders.every()} == {True}
+
+
+@pytest.mark.parametrize("point", ["store.before_commit", "store.after_commit"])
+@pytest.mark.parametrize("hit", range(1, 9))
+async def test_cut_anywhere_the_engine_makes_it(rig: Rig, point: str, hit: int) -> None:
+    agent, first = await begun(rig)
+    await lists(agent, SHOP_AND_BLOG)
+    faults.arm(f"{point}=error@{hit}*1")
+    with suppress(Unavailable):
+        await rig.deploy.tick()
+    await rig.restarted().deploy.tick()
+    assert await pointed(rig) == dict.fromkeys(SHOP_AND_BLOG, first.version.id)
+    assert await rig.store.record(Listing, first.version.id) is None
+
+
+async def test_what_was_deployed_later_is_not_taken_back(rig: Rig) -> None:
+    agent, _ = await begun(rig)
+    failed = await lists(agent, [], exit_code=1)
+    rig.clock.pass_time(10)
+    await deployed(rig, **{"p/spiders.py": "new"})
+    await lists(agent, SHOP_AND_BLOG)
+    newer = (await deployed(rig, **{"p/spiders.py": "new"})).version.id
+    await rig.intake.submit(Submission(failed.project, LISTER, version=failed.version, retry_of=failed.id))
+    await lists(agent, SHOP_AND_BLOG)
+    await rig.deploy.tick()
+    assert await pointed(rig) == dict.fromkeys(SHOP_AND_BLOG, newer)
+
+
+async def test_a_listing_that_saves_nothing_has_failed(rig: Rig) -> None:
+    agent, _ = await begun(rig)
+    assert (await lists(agent, [])).state is State.ERROR
 
 
 async def test_another_master_learns_of_the_spiders(rig: Rig) -> None:
