@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-TASK_FAILED, BAD_INPUT, NOT_FOUND, REFUSED = 1, 2, 4, 5
+TASK_FAILED, BAD_INPUT, CANCELLED, NOT_FOUND, REFUSED = 1, 2, 3, 4, 5
 
 
 class ClientError(Exception):

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from silkmill.client.client import Client
-from silkmill.client.errors import BAD_INPUT, TASK_FAILED, ClientError
+from silkmill.client.errors import BAD_INPUT, CANCELLED, TASK_FAILED, ClientError
 
 MANIFESTS = ("spider.toml", "scrapy.cfg")
 """A folder with one of them holds spiders."""
@@ -80,7 +80,9 @@ def _wait_for_listing(client: Client, task_id: str) -> None:
     if task["state"] != "finished":
         said = b"".join(client.log(task_id, raw=True, tail=LISTING_LINES)).decode(errors="replace").rstrip()
         what = f"its spiders cannot be listed: {task['reason']} (task {task_id})"
-        raise ListingFailed(f"{what}; its log ends with\n{said}" if said else what)
+        failed = ListingFailed(f"{what}; its log ends with\n{said}" if said else what)
+        failed.exit_code = CANCELLED if task["state"] == "cancelled" else TASK_FAILED
+        raise failed
 
 
 def holds_spiders(folder: Path) -> bool:

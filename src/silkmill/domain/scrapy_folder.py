@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from silkmill.domain.errors import BadInput
 from silkmill.domain.outcome import Rules
-from silkmill.domain.scrapy import LISTER, crawl, lister_command
+from silkmill.domain.scrapy import LISTER, crawl, is_crawl, lister_command
 from silkmill.domain.spider import Limits, SpiderConfig, check_name
 from silkmill.domain.spider_toml import names_of, read_top, single_name, spider_of, table_of
 from silkmill.domain.toml_table import TomlTable
@@ -32,6 +32,8 @@ def parse_scrapy_folder(text: str, *, file: str) -> ScrapyFolder:
     if "name" in top.values and not names_of(top):
         name = single_name(top)
         return ScrapyFolder({name: spider_of(top, name, crawl(name), scrapy=True)})
+    if is_crawl(spider_of(top.without("spiders"), LISTER, crawl(LISTER)).command) and "command" in top.values:
+        top.refuse("command", "would crawl one spider for all", "leave it out, or give the folder its name")
     apart = {name: _spider(top, name, name) for name in names_of(top) if _has_own_command(top, name)}
     _check_free(apart)
     overrides = [name for name in names_of(top) if name not in apart]

@@ -95,6 +95,8 @@ def test_a_table_with_a_command_is_a_spider_that_scrapy_need_not_know() -> None:
         ('name = "news"\n[spiders.news]', "name"),
         ("[spiders.news]\nproject = 'x'", "spiders.news.project"),
         ("[spiders.news]\ncommand = ''", "spiders.news.command"),
+        ("command = 'scrapy crawl news'", "command"),
+        ("[spiders.scrapy-list]\ncommand = 'true'", "name"),
         ("x = ", FILE),
     ],
 )
