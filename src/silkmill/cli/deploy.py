@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -11,7 +12,8 @@ import click
 from silkmill.cli import options
 from silkmill.cli.connect import connected
 from silkmill.cli.exits import Exit
-from silkmill.cli.talk import print_json, say, say_listing
+from silkmill.cli.missing import say_listing
+from silkmill.cli.talk import print_json, say
 from silkmill.client.folder import BadFolder, deploy_folder
 
 
@@ -24,7 +26,7 @@ def command(path: Path, as_json: bool, data: Path) -> int:
 
     An ARCHIVE (.zip, .tar.gz, .tgz, .whl, .egg) is unpacked into a private folder first."""
     with connected(data) as client, _folder_of(path) as folder:
-        version = deploy_folder(client, folder, listing=say_listing)
+        version = deploy_folder(client, folder, listing=partial(say_listing, client))
     if as_json:
         print_json(version)
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,11 @@ from silkmill.cli.exits import Exit, exit_of
 from silkmill.cli.follow import Follower
 from silkmill.cli.interrupts import Interrupts
 from silkmill.cli.logprint import LogPrinter
+from silkmill.cli.missing import say_listing, say_what_is_missing
 from silkmill.cli.pairs import pairs
 from silkmill.cli.talk import print_json, say
 from silkmill.cli.targets import Target, read_target
 from silkmill.client.client import Client
-from silkmill.client.errors import ConnectionLost, NoServer
 
 
 @click.command(short_help="run a folder or a spider as a task")
@@ -87,7 +86,7 @@ def _placement(mode: str | None, nodes: tuple[str, ...], labels: dict[str, str])
 
 def _detached(data: Path, target: Target, choices: dict[str, Any], as_json: bool) -> int:
     with connected(data) as client:
-        task = _submit(client, target, choices)
+        task = _submit(client, target, choices, None, None)
     if as_json:
         print_json(task)
     else:
@@ -100,11 +99,11 @@ def _attached(data: Path, target: Target, choices: dict[str, Any], as_json: bool
     key = secrets.token_hex(16)  # who hears no answer asks again
     with (
         interrupts.handled(),
-        running(data, lambda client: _submit(client, target, choices, key)) as (client, task),
+        running(data, lambda client: _submit(client, target, choices, key, interrupts)) as (client, task),
     ):
         interrupts.aim(client.server, task["id"])
         say(f"task {task['id']}: {task['spider']}@{task['version']}")
-        _say_what_is_missing(client, task)
+        say_what_is_missing(client, task)
         printer = None if as_json else LogPrinter(engine_apart=True)
         ended = Follower(data, task["id"], printer).follow(client)
         say(end_line(ended))
@@ -114,17 +113,12 @@ def _attached(data: Path, target: Target, choices: dict[str, Any], as_json: bool
     return Exit.DONE if code is None else code
 
 
-def _say_what_is_missing(client: Client, task: dict[str, Any]) -> None:
-    """A task that waits for what may never come must not just say that it is pending."""
-    if (task["state"], task["phase"]) != ("pending", None):
-        return
-    with suppress(ConnectionLost, NoServer):  # whoever follows the task knows what to do about that
-        why = client.why(task["id"])
-        if why["waits_for"] in ("placement", "permit", "engine"):
-            say(f"it waits: {why['text']}")
-
-
 def _submit(
-    client: Client, target: Target, choices: dict[str, Any], key: str | None = None
+    client: Client, target: Target, choices: dict[str, Any], key: str | None, interrupts: Interrupts | None
 ) -> dict[str, Any]:
-    return client.submit(target.locate(client) | choices, key=key)
+    def listing(task_id: str) -> None:
+        if interrupts is not None:
+            interrupts.aim(client.server, task_id)
+        say_listing(client, task_id)
+
+    return client.submit(target.locate(client, listing) | choices, key=key)

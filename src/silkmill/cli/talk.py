@@ -20,11 +20,6 @@ def say_error(text: str) -> None:
     click.echo(click.style("error: ", fg="red") + printable(text), err=True)
 
 
-def say_listing(task_id: str) -> None:
-    """A deploy waits for it, perhaps for minutes: an environment may have to be built."""
-    say(f"Scrapy is asked for the spiders of the project; `silkmill logs -f {task_id}` shows how far it is")
-
-
 def print_json(value: Any) -> None:
     """One object, one line, at once: a reader may follow."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")

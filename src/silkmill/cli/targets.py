@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from silkmill.cli.talk import say, say_listing
+from silkmill.cli.talk import say
 from silkmill.client.client import Client
 from silkmill.client.errors import BAD_INPUT, ClientError
 from silkmill.client.folder import deploy_folder, holds_spiders
@@ -34,11 +35,11 @@ class Target:
         """The part of a submission that says which spider of which version runs."""
         return {"project": self.project, "spider": self.spider, "version": self.version}
 
-    def locate(self, client: Client) -> dict[str, Any]:
-        """As `named`; a folder is deployed for it."""
+    def locate(self, client: Client, listing: Callable[[str], object]) -> dict[str, Any]:
+        """As `named`; a folder is deployed for it. `listing`: see `deploy_folder`."""
         if self.folder is None:
             return self.named()
-        version = deploy_folder(client, self.folder, listing=say_listing)
+        version = deploy_folder(client, self.folder, listing=listing)
         names = version["spiders"]
         if len(names) != 1:
             raise BadTarget(_which(self.folder, version))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
-from tests.unit.cli.conftest import Cli
+from tests.unit.cli.conftest import Cli, finish, read_until
 
 SPIDERS = """
 import scrapy
@@ -62,3 +63,24 @@ def test_settings_are_for_scrapy(up: Cli, folder: Path) -> None:
     refused = up("run", str(folder), "-s", "LOG_LEVEL=ERROR")
     assert refused.code == 2
     assert "takes no settings" in refused.err
+
+
+def test_an_interrupt_of_run_cancels_the_listing(alone: Cli, project: Path) -> None:
+    (project / "shop/spiders.py").write_text("import time\nprint('begun', flush=True)\ntime.sleep(600)\n")
+    process = alone.start("run", str(project))
+    assert process.stderr is not None
+    read_until(process.stderr, b"Scrapy is asked")
+    process.send_signal(signal.SIGINT)
+    ended = finish(process)
+    assert ended.code == 3, ended.err
+    assert "its spiders cannot be listed: cancelled" in ended.err
+
+
+def test_a_listing_that_waits_for_a_node_says_so(up: Cli, project: Path) -> None:
+    (project / "spider.toml").write_text('[placement]\nlabels = {gpu = "yes"}\n')
+    process = up.start("deploy", str(project))
+    assert process.stderr is not None
+    assert b"gpu=yes" in read_until(process.stderr, b"it waits: ")
+    process.kill()
+    process.communicate()
+    assert up("cancel", "last").code in (0, 3)
