@@ -14,6 +14,7 @@ from silkmill.domain.toml_table import TomlTable
 
 LISTING_SECONDS = 600.0
 """Hundreds of spiders are imported in seconds: what takes longer hangs."""
+MOST_SPIDERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,11 @@ def _lister(top: TomlTable, overrides: list[str]) -> SpiderConfig:
         priority=1,
         ipc="strict",
         env=defaults.env,
-        limits=Limits(runtime_seconds=LISTING_SECONDS, prepare_seconds=defaults.limits.prepare_seconds),
+        limits=Limits(
+            runtime_seconds=LISTING_SECONDS,
+            items=MOST_SPIDERS,
+            prepare_seconds=defaults.limits.prepare_seconds,
+        ),
         include=defaults.include,
         ignore=defaults.ignore,
         outcome=Rules(min_items=1),

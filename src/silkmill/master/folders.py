@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -46,7 +47,9 @@ class Folders:
 
         Raises BadInput, Unavailable."""
         text = await self._text(_entry(version.files, MANIFEST))
-        return _of_project(listed_spiders(text, file=MANIFEST, listed=listed), version.project)
+        # Some hundred spiders, each with all defaults of a large file, take seconds: in turns with the loop.
+        spiders = await asyncio.to_thread(listed_spiders, text, file=MANIFEST, listed=listed)
+        return _of_project(spiders, version.project)
 
     async def _text(self, manifest: FileEntry | None) -> str:
         """ "" where there is no file."""

@@ -54,7 +54,7 @@ def test_the_lister_runs_where_the_defaults_say_but_not_as_long_nor_everywhere()
     lister = parse_scrapy_folder(DEFAULTS, file=FILE).lister
     assert lister is not None
     assert (lister.name, lister.project, lister.env) == (LISTER, "press", {"SITE": "example.com"})
-    assert (lister.limits.items, lister.limits.prepare_seconds) == (0, 7200.0)
+    assert (lister.limits.items, lister.limits.prepare_seconds) == (10_000, 7200.0)
     assert (lister.placement.mode, dict(lister.placement.labels)) == ("random", {"zone": "eu"})
     assert lister.command[-1:] == ("news",)  # which Scrapy must know
 
