@@ -55,6 +55,7 @@ def test_the_lister_runs_where_the_defaults_say_but_not_as_long_nor_everywhere()
     assert lister is not None
     assert (lister.name, lister.project, lister.env) == (LISTER, "press", {"SITE": "example.com"})
     assert (lister.limits.items, lister.limits.prepare_seconds) == (10_000, 7200.0)
+    assert lister.ipc == "strict"  # what the project prints when it is imported names no spider
     assert (lister.placement.mode, dict(lister.placement.labels)) == ("random", {"zone": "eu"})
     assert lister.command[-1:] == ("news",)  # which Scrapy must know
 

@@ -27,6 +27,7 @@ async def test_an_end_counts_once_with_what_was_stored(rig: Rig) -> None:
     assert rig.metrics.attempts == {"exit": 1}
     assert (rig.metrics.items, rig.metrics.log_bytes) == (2, 10)
     assert (rig.metrics.waited.sum, rig.metrics.ran.sum) == (2.0, 7.0)
+    assert (rig.metrics._items_seen, rig.metrics._bytes_seen) == ({}, {})
 
 
 async def test_a_retried_attempt_is_no_end(rig: Rig) -> None:
