@@ -15,6 +15,7 @@ from silkmill.adapters.http.parts import parts_of
 from silkmill.adapters.http.times import Time
 from silkmill.adapters.http.told import told
 from silkmill.domain.node import Node
+from silkmill.master.records import every_record
 
 router = APIRouter(prefix="/nodes")
 
@@ -36,7 +37,7 @@ class NodeList(Page):
 @router.get("", **told("List nodes", NodeList))
 async def every(request: Request, cursor: Cursor = None, limit: Limit = MOST) -> Response:
     """The machines that run spiders."""
-    stored = await parts_of(request).store.records(Node)
+    stored = [node async for node in every_record(parts_of(request).store, Node)]
     found, following = page_of(stored, lambda node: node.key, cursor, limit)
     return answer(NodeList(nodes=[_view(node.value) for node in found], next=following))
 

@@ -44,13 +44,13 @@ class Unpacked:
         except zlib.error as error:
             raise _bad(f"the body is not gzip: {error}") from None
         self._packed = self._stream.unconsumed_tail
+        if self._stream.unused_data:  # at once: more of it would be gathered for as long as it comes
+            raise _bad("the body goes on after its gzip stream")
         return piece
 
     def _end(self) -> None:
         if not self._stream.eof:
             raise _bad("the body ends in the middle of its gzip stream")
-        if self._stream.unused_data:
-            raise _bad("the body goes on after its gzip stream")
         self._ended = True
 
 
