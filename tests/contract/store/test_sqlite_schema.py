@@ -246,11 +246,9 @@ PLACES = {
     "sqlite_autoindex_tasks_1": {},
     "tasks_by_state (state=?": {"states": (State.ERROR,)},
     "tasks_by_project (project=? AND state=?": {"project": "shop"},
-    "tasks_by_spider (spider=? AND state=?": {"spider": "news"},
     "tasks_by_project_and_spider (project=? AND spider=? AND state=?": {"project": "shop", "spider": "news"},
     "PRIMARY KEY (tag=? AND state=?": {"tag": "daily"},
     "tags_by_project (tag=? AND project=? AND state=?": {"tag": "daily", "project": "shop"},
-    "tags_by_spider (tag=? AND spider=? AND state=?": {"tag": "daily", "spider": "news"},
     "tags_by_project_and_spider (tag=? AND project=? AND spider=? AND state=?": {
         "tag": "daily",
         "project": "shop",

@@ -154,6 +154,33 @@ async def test_a_write_that_is_undone_counts_nothing(store: SqliteStore) -> None
     assert store._writer.groups == 2
 
 
+async def test_tasks_lie_in_the_order_of_their_submission(store: SqliteStore) -> None:
+    """Whatever their spiders: those that run at the same time share pages, which one commit writes once."""
+    tasks = [make_task(spider=("news", "prices")[number % 2]) for number in range(6)]
+    await store.insert_tasks(tasks)
+    rows = await store._rows("SELECT id FROM tasks ORDER BY rowid", {})
+    assert [task_id for (task_id,) in rows] == [task.id for task in tasks]
+
+
+async def test_what_is_no_more_leaves_no_count(store: SqliteStore) -> None:
+    task = make_task()
+    await store.insert_tasks([task])
+    ended = await store.swap(task, changed(task, state=State.ERROR))
+    await store.delete_task(ended)
+    assert await store._rows("SELECT * FROM task_counts", {}) == []
+
+
+async def test_an_older_copy_of_another_state_changes_nothing(store: SqliteStore) -> None:
+    task = make_task(state=State.ERROR)
+    await store.insert_tasks([task])
+    other = replace(task, state=State.PENDING)
+    with pytest.raises(Conflict):
+        await store.swap(other, changed(other, priority=1))
+    with pytest.raises(Conflict):
+        await store.delete_task(other)
+    assert await store.count_tasks() == {State.ERROR: 1}
+
+
 async def test_a_lost_group_counts_nothing(store: SqliteStore) -> None:
     faults.arm("store.before_commit=error@1*1")
     with pytest.raises(Unavailable):

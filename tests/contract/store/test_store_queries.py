@@ -32,9 +32,14 @@ async def test_lists_are_by_id_in_both_directions(store: Store) -> None:
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
-@pytest.mark.parametrize("where", [TaskFilter(), TaskFilter(states=(State.PENDING, State.CREATED))])
+@pytest.mark.parametrize(
+    "where", [TaskFilter(), TaskFilter(states=(State.PENDING, State.CREATED)), TaskFilter(spider="news")]
+)
 async def test_a_cursor_pages_through_all(store: Store, newest_first: bool, where: TaskFilter) -> None:
-    tasks = [make_task(state=(State.PENDING, State.CREATED)[number % 2]) for number in range(7)]
+    tasks = [
+        make_task(state=(State.PENDING, State.CREATED)[number % 2], project=("shop", "blog")[number % 2])
+        for number in range(7)
+    ]
     await store.insert_tasks(tasks)
     seen: list[Task] = []
     while page := await store.tasks(

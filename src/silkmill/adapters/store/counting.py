@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from typing import Any
 
 from silkmill.adapters.store import statements as sql
 
@@ -25,6 +26,11 @@ class CountingCursor(sqlite3.Cursor):
 
     def write_counts(self) -> None:
         """The last thing before a commit."""
-        changed = [(*place, count) for place, count in self.counts.items() if count]
-        names = ("project", "spider", "state", "count")
-        self.executemany(sql.COUNT, [dict(zip(names, values, strict=True)) for values in changed])
+        changed = [(place, count) for place, count in self.counts.items() if count]
+        self.executemany(sql.COUNT, [_named(place) | {"count": count} for place, count in changed])
+        fewer = [_named(place, "if_") for place, count in changed if count < 0]
+        self.executemany(sql.DELETE_NO_COUNT, fewer)  # spiders that are no more leave no rows
+
+
+def _named(place: Place, prefix: str = "") -> dict[str, Any]:
+    return {prefix + name: value for name, value in zip(("project", "spider", "state"), place, strict=True)}

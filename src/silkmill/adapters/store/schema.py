@@ -16,7 +16,7 @@ from silkmill.adapters.store.connection import connect, translated
 from silkmill.adapters.store.tables import metadata
 from silkmill.domain.errors import SilkmillError, Unavailable
 
-HEAD = "0005"
+HEAD = "0006"
 
 
 class NewerSchema(SilkmillError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -69,8 +70,15 @@ class SqliteStore:
     async def tasks(
         self, where: TaskFilter, *, limit: int, before: str | None = None, newest_first: bool = True
     ) -> list[Task]:
-        found = await self._tasks(*sql.tasks_matching(where, limit, before, newest_first))
-        return sorted(found, key=lambda task: task.id, reverse=newest_first)
+        def read(connection: sqlite3.Connection) -> list[Task]:
+            wanted = [
+                sql.tasks_matching(part, limit, before, newest_first)
+                for part in _in_projects(connection, where)
+            ]
+            return _all_of(connection, wanted)
+
+        found = await self._readers.read(read)
+        return sorted(found, key=lambda task: task.id, reverse=newest_first)[:limit]
 
     async def count_tasks(self, project: str | None = None, spider: str | None = None) -> dict[State, int]:
         named = {"project": project, "spider": spider}
@@ -170,6 +178,14 @@ class SqliteStore:
 
     async def _tasks(self, statement: str, parameters: dict[str, Any]) -> list[Task]:
         return await self._readers.read(lambda connection: _tasks(connection, statement, parameters))
+
+
+def _in_projects(connection: sqlite3.Connection, where: TaskFilter) -> list[TaskFilter]:
+    """A spider is found by its project. Of one name there are few, mostly one."""
+    if where.spider is None or where.project is not None:
+        return [where]
+    projects = connection.execute(sql.PROJECTS_OF_SPIDER, {"spider": where.spider})
+    return [replace(where, project=project) for (project,) in projects]
 
 
 def _tasks(connection: sqlite3.Connection, statement: str, parameters: dict[str, Any]) -> list[Task]:

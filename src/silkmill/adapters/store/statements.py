@@ -63,7 +63,7 @@ TAG_NEW_TASK = _sql(  # to be run before its task is inserted
         ),
     )
 )
-DELETE_TASK = _sql(delete(tasks).where(_if(tasks.c.id), _if(tasks.c.revision)))
+DELETE_TASK = _sql(delete(tasks).where(_if(tasks.c.id), _if(tasks.c.revision), _if(tasks.c.state)))
 _one_tag = [_if(task_tags.c[name]) for name in ("tag", "state", "task_id")]
 MOVE_TAG = _sql(update(task_tags).where(*_one_tag).values(state=bindparam("state")))
 DELETE_TAG = _sql(delete(task_tags).where(*_one_tag))
@@ -74,6 +74,11 @@ COUNT = _sql(
         set_={"count": task_counts.c.count + _count.excluded.count},
     )
 )
+_one_place = [_if(task_counts.c[name]) for name in ("project", "spider", "state")]
+DELETE_NO_COUNT = _sql(delete(task_counts).where(*_one_place, task_counts.c.count == literal_column("0")))
+PROJECTS_OF_SPIDER = _sql(
+    select(task_counts.c.project).distinct().where(task_counts.c.spider == bindparam("spider"))
+)
 OWN_TASK_CHANGE = _sql(
     select(*_positions).where(_if(tasks.c.id), _if(tasks.c.revision), _if(tasks.c.change_id))
 )
@@ -81,8 +86,8 @@ OWN_TASK_CHANGE = _sql(
 
 @cache
 def change_task(names: tuple[str, ...], if_positions: bool) -> str:
-    """Set these columns if the revision, and when asked the positions, are those that were read."""
-    conditions = [_if(tasks.c.id), _if(tasks.c.revision)]
+    """Set these columns if revision and state, and when asked the positions, are those that were read."""
+    conditions = [_if(tasks.c.id), _if(tasks.c.revision), _if(tasks.c.state)]
     if if_positions:
         conditions += map(_if, _positions)
     values: dict[str, Any] = {name: bindparam(name) for name in names}

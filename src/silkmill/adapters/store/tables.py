@@ -61,8 +61,8 @@ def _index_where_set(name: str, column: Column[Any], *others: Column[Any], uniqu
 
 Index("tasks_by_id_end", tasks.c.id_reversed)
 Index("tasks_by_state", tasks.c.state, _id)
+# A spider without its project is looked for in each project that has one of that name.
 Index("tasks_by_project", tasks.c.project, tasks.c.state, _id)
-Index("tasks_by_spider", tasks.c.spider, tasks.c.state, _id)
 Index("tasks_by_project_and_spider", tasks.c.project, tasks.c.spider, tasks.c.state, _id)
 _index_where_set("tasks_by_group", tasks.c.group_key, _id)
 _index_where_set("tasks_waiting", tasks.c.queue, tasks.c.waiting_priority, tasks.c.order_key, _id)
@@ -91,7 +91,6 @@ task_tags = Table(
 )
 _tag, _tagged = task_tags.c.tag, (task_tags.c.state, task_tags.c.task_id)
 Index("tags_by_project", _tag, task_tags.c.project, *_tagged)
-Index("tags_by_spider", _tag, task_tags.c.spider, *_tagged)
 Index("tags_by_project_and_spider", _tag, task_tags.c.project, task_tags.c.spider, *_tagged)
 
 # How many tasks there are: to count them takes longer the more there are.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any, TypeVar
 
 from silkmill.adapters.store import codec, rules
@@ -25,17 +26,20 @@ def insert_tasks(tasks: Sequence[Task]) -> Write[None]:
     rows = _first_of_each_key([_row(task) for task in tasks])
     given = {task.id: task.tags for task in tasks if task.tags}
     tags = [_tag(tag, row) for row in (rows if given else ()) for tag in given.get(row["id"], ())]
-    alike: dict[Place, list[dict[str, Any]]] = {}
-    for row in rows:
-        alike.setdefault((row["project"], row["spider"], row["state"]), []).append(row)
+    # In the order in which they will run: those that change together then lie in one page.
+    runs = [(place, list(some)) for place, some in groupby(rows, _place_of_row)]
 
     def run(cursor: CountingCursor) -> None:
         if tags:
             cursor.executemany(sql.TAG_NEW_TASK, tags)
-        for place, some in alike.items():
+        for place, some in runs:
             cursor.counts[place] += cursor.executemany(sql.INSERT_TASK, some).rowcount
 
     return run if tags or len(rows) > 1 else Single(run)
+
+
+def _place_of_row(row: dict[str, Any]) -> Place:
+    return row["project"], row["spider"], row["state"]
 
 
 def _tag(tag: str, row: dict[str, Any]) -> dict[str, Any]:
@@ -58,7 +62,7 @@ def change_task(old: Task, new: Task, positions: dict[str, int]) -> Write[Positi
     values |= {"doc": codec.encode(new), "revision": new.revision, "change_id": new.change_id, **positions}
     closes = rules.closes_attempt(old, new)
     statement = sql.change_task(tuple(values), closes)
-    values |= {"if_id": old.id, "if_revision": old.revision}
+    values |= {"if_id": old.id, "if_revision": old.revision, "if_state": old.state}
     if closes:
         values |= {f"if_{name}": value for name, value in codec.fields_of(old.positions).items()}
     own = {"if_id": old.id, "if_revision": new.revision, "if_change_id": new.change_id}
@@ -82,8 +86,10 @@ def change_task(old: Task, new: Task, positions: dict[str, int]) -> Write[Positi
 
 
 def delete_task(old: Task) -> Write[None]:
+    given = {"if_id": old.id, "if_revision": old.revision, "if_state": old.state}
+
     def run(cursor: CountingCursor) -> None:
-        deleted = cursor.execute(sql.DELETE_TASK, {"if_id": old.id, "if_revision": old.revision})
+        deleted = cursor.execute(sql.DELETE_TASK, given)
         if deleted.rowcount:
             cursor.counts[_place(old)] -= 1
         elif cursor.execute(sql.TASK, {"if_id": old.id}).fetchall():
