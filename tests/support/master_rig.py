@@ -91,7 +91,7 @@ class Rig:
         self.versions = Versions(store, self.clock)
         self.outages = Outages(self.clock)
         self.schedules = Schedules(store, self.versions, self.clock)
-        self.spiders = Spiders(store, self.versions, self.schedules, self.feed)
+        self.spiders = Spiders(store, self.versions, self.schedules, self.feed, self.clock)
         self.uploads = Uploads(store, self.bucket, self.outages, self.clock)
         self.preparations = Preparations(self.clock)
         self.workers = Workers(store, self.tasks, self.feed, self.clock)
@@ -102,7 +102,7 @@ class Rig:
         self.intake = Intake(
             store, self.bucket, self.tasks, self.versions, check, self.dispatcher, admission, self.clock
         )
-        self.listings = Listings(store, self.intake, self.feed)
+        self.listings = Listings(store, self.intake, self.feed, self.clock)
         self.deploy = Deploy(store, self.uploads, self.versions, self.spiders, self.listings, self.clock)
         self.statistics = LiveStatistics(store, self.feed, self.clock)
         self.expressions = Expressions()

@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from silkmill.domain import scrapy
@@ -82,6 +83,8 @@ class Spider:
     version: str
     schedules_follow: bool = False
     """Whether its schedules are those of this version: not so until its release is complete."""
+    pointed_at: datetime | None = None
+    """When a deploy or a rollback chose this version; None: before that was noted."""
 
 
 def check_name(value: str, field_name: str) -> str:

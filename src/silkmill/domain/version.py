@@ -59,10 +59,15 @@ class SpiderVersion:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The task that asks Scrapy for the spiders of a version. Kept by the version until they are known."""
+    """The task that asks Scrapy for the spiders of a version. Kept by the version until they are known.
+
+    `asked_at`: when somebody last deployed it; what was chosen for a spider since then stays."""
 
     version: str
     task: str
+    asked_at: datetime
+    refused: bool = False
+    """What was found cannot be taken over; whoever deploys it again is told why."""
 
 
 @dataclass(frozen=True, slots=True)

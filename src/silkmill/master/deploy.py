@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import structlog
@@ -14,7 +13,7 @@ from silkmill.domain.paths import Tree, fault_of
 from silkmill.domain.spider import SpiderConfig
 from silkmill.domain.states import State
 from silkmill.domain.task import Task
-from silkmill.domain.version import FileEntry, Version, fault_of_blob, version_id
+from silkmill.domain.version import FileEntry, Listing, Version, fault_of_blob, version_id
 from silkmill.master.folders import MANIFEST, Folders
 from silkmill.master.listings import Listings
 from silkmill.master.spiders import Spiders
@@ -80,32 +79,24 @@ class Deploy:
 
     async def tick(self) -> None:
         """Take over what was found while nobody asked for it again. Raises Unavailable."""
-        for task in await self._listings.ended():
+        for task in await self._listings.changed():
             async with self._one_listing_at_a_time:
-                try:
-                    await self._finish(await self._versions.get(task.version), task)
-                except (BadInput, NotFound) as refusal:  # whoever deploys it again is told
-                    _log.error("spiders of a version are refused", version=task.version, cause=str(refusal))
+                listing = await self._listings.followed(task)
+                if listing is not None and task.state is State.FINISHED:
+                    await self._finish(listing, task)
             self._listings.done(task)
 
-    async def _finish(self, version: Version, task: Task) -> None:
-        """Every step may be repeated after a crash. What was deployed later is not taken back."""
-        if version.lister is None:
-            return
-        if not version.spiders:
-            version = await self._take_over(version, task)
-        if await self._is_newest(version):
-            await self._release(version, None)
-        await self._listings.forget(version.id)
-
-    async def _is_newest(self, version: Version) -> bool:
-        """None of its spiders points to a version that was made later."""
-        for name in version.spiders:
-            with suppress(NotFound):
-                current = await self._versions.spider(version.project, name)
-                if (await self._versions.get(current.version)).created_at > version.created_at:
-                    return False
-        return True
+    async def _finish(self, listing: Listing, task: Task) -> None:
+        """Every step may be repeated after a crash."""
+        try:
+            version = await self._versions.get(listing.version)
+            if not version.spiders:
+                version = await self._take_over(version, task)
+            await self._spiders.release(version, listing.asked_at)
+            await self._listings.forget(version.id)
+        except (BadInput, NotFound) as refusal:
+            _log.error("spiders are refused", version=listing.version, cause=str(refusal))
+            await self._listings.refuse(listing)
 
     async def _take_over(self, version: Version, task: Task) -> Version:
         spiders = await self._folders.listed(version, await self._listings.found(task))

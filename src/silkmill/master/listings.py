@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import secrets
 from contextlib import suppress
+from dataclasses import replace
 
 import msgspec
 
 from silkmill.domain.attempt import AttemptRef
-from silkmill.domain.errors import BadInput, Conflict, Duplicate
+from silkmill.domain.errors import BadInput, Conflict, Duplicate, Unavailable
 from silkmill.domain.scrapy import LISTER
 from silkmill.domain.spider import check_name
 from silkmill.domain.states import State
 from silkmill.domain.task import Task
 from silkmill.domain.version import Listing, Version
-from silkmill.master.feed import Feed, Hint, TaskChanged
+from silkmill.master.feed import Feed, Hint, Resync, TaskChanged
 from silkmill.master.intake import Intake
 from silkmill.master.records import every_record
 from silkmill.master.submission import Submission
+from silkmill.ports.clock import Clock
 from silkmill.ports.store import Store
 
 ITEMS_PER_READ = 1000
@@ -37,10 +39,11 @@ _found = msgspec.json.Decoder(Found)
 class Listings:
     """A record names the task of a version whose spiders are unknown; a crash before it costs another."""
 
-    def __init__(self, store: Store, intake: Intake, feed: Feed) -> None:
-        self._store, self._intake = store, intake
-        self._ended: dict[str, Task] = {}
-        self._looked = False
+    def __init__(self, store: Store, intake: Intake, feed: Feed, clock: Clock) -> None:
+        self._store, self._intake, self._clock = store, intake, clock
+        self._changed: dict[str, Task] = {}
+        self._may_have_missed = True
+        """Some task has ended, and nobody has told: at first, for it may have been in an engine before."""
         self.wake = asyncio.Event()
         feed.watch(self._notice)
 
@@ -50,10 +53,11 @@ class Listings:
         Raises BadInput, EngineLeaves, Unavailable."""
         stored = await self._store.record(Listing, version.id)
         task = await self._store.task(stored.value.task) if stored else None
-        if task is not None and (task.state is State.FINISHED or not task.state.final):
-            return task
-        task = await self._intake.submit(Submission(version.project, LISTER, version=version.id))
-        await self._record(Listing(version.id, task.id))
+        if task is None or (task.state.final and task.state is not State.FINISHED):
+            task = await self._intake.submit(Submission(version.project, LISTER, version=version.id))
+        listing = Listing(version.id, task.id, self._clock.now())
+        if stored is None or stored.value != listing:
+            await self._write(listing)
         return task
 
     async def found(self, task: Task) -> dict[str, str]:
@@ -67,21 +71,37 @@ class Listings:
                 names[check_name(found.name, "name")] = found.crawl
         return names
 
-    async def ended(self) -> list[Task]:
-        """Those that have finished and are not `done`; at first also what an engine before this one left.
-
-        Raises Unavailable."""
-        if not self._looked:
-            async for stored in every_record(self._store, Listing):
-                task = await self._store.task(stored.value.task)
-                if task is not None and task.state is State.FINISHED:
-                    self._ended[task.id] = task
-            self._looked = True
-        return list(self._ended.values())
+    async def changed(self) -> list[Task]:
+        """Those that have finished, or are repeated, and are not `done`. Raises Unavailable."""
+        if self._may_have_missed:
+            self._may_have_missed = False
+            try:
+                async for stored in every_record(self._store, Listing):
+                    task = await self._store.task(stored.value.task)
+                    if task is not None and task.state is State.FINISHED and not stored.value.refused:
+                        self._changed[task.id] = task
+            except Unavailable:
+                self._may_have_missed = True
+                raise
+        return list(self._changed.values())
 
     def done(self, task: Task) -> None:
-        """Its spiders are taken over, or refused."""
-        self._ended.pop(task.id, None)
+        """Nothing is left to do for it as it was."""
+        if self._changed.get(task.id) is task:
+            del self._changed[task.id]
+
+    async def followed(self, task: Task) -> Listing | None:
+        """The record of its version, which names this task from now on; None: its spiders are known."""
+        stored = await self._store.record(Listing, task.version)
+        if stored is None:
+            return None
+        if stored.value.task != task.id:  # somebody repeats one that failed
+            await self._write(replace(stored.value, task=task.id, refused=False))
+        return replace(stored.value, task=task.id)
+
+    async def refuse(self, listing: Listing) -> None:
+        """It is not tried again by itself."""
+        await self._write(replace(listing, refused=True))
 
     async def forget(self, version_id: str) -> None:
         """Its spiders are known."""
@@ -90,7 +110,7 @@ class Listings:
             with suppress(Conflict):
                 await self._store.delete_record(stored)
 
-    async def _record(self, listing: Listing) -> None:
+    async def _write(self, listing: Listing) -> None:
         while True:
             stored = await self._store.record(Listing, listing.version)
             try:
@@ -103,11 +123,17 @@ class Listings:
                 continue
 
     def _notice(self, hint: Hint) -> None:
-        if not isinstance(hint, TaskChanged):
-            return
-        if hint.task.spider == LISTER and hint.task.state is State.FINISHED:
-            self._ended[hint.task.id] = hint.task
+        if isinstance(hint, Resync):
+            self._may_have_missed = True
             self.wake.set()
+        elif isinstance(hint, TaskChanged) and _tells_something(hint.task):
+            self._changed[hint.task.id] = hint.task
+            self.wake.set()
+
+
+def _tells_something(task: Task) -> bool:
+    """A lister that has found something, or that repeats one that failed."""
+    return task.spider == LISTER and (task.state is State.FINISHED or task.retry_of is not None)
 
 
 def _read(task: Task, raw: bytes) -> Found:

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 
 import structlog
 
@@ -17,6 +18,7 @@ from silkmill.master.feed import Feed, LimitsChanged
 from silkmill.master.records import every_record
 from silkmill.master.schedules import Schedules
 from silkmill.master.versions import Versions, spider_key
+from silkmill.ports.clock import Clock
 from silkmill.ports.store import Store
 from silkmill.runtime.loop import side_by_side
 
@@ -27,8 +29,11 @@ class Spiders:
     """A version is listed with its spiders before they point to it: a cut leaves one more to choose from.
     Then their schedules follow: a cut leaves records that say so, see `finish`."""
 
-    def __init__(self, store: Store, versions: Versions, schedules: Schedules, feed: Feed) -> None:
-        self._store, self._versions, self._schedules, self._feed = store, versions, schedules, feed
+    def __init__(
+        self, store: Store, versions: Versions, schedules: Schedules, feed: Feed, clock: Clock
+    ) -> None:
+        self._store, self._versions, self._schedules = store, versions, schedules
+        self._feed, self._clock = feed, clock
         self._one_at_a_time = asyncio.Lock()
         self.may_be_cut_short = True
         """Some spider may point to a version whose schedules it does not have."""
@@ -54,11 +59,14 @@ class Spiders:
         for config in spiders:
             await self._schedules.check_file(project, config)
 
-    async def release(self, version: Version) -> None:
-        """Let new tasks of all its spiders get this version. A repeat is harmless."""
+    async def release(self, version: Version, asked_at: datetime | None = None) -> None:
+        """Let new tasks of all its spiders get this version. A repeat is harmless.
+
+        `asked_at`: when that was wanted, if not now: a spider for which something was chosen since then keeps
+        that, and can be brought to this version by a rollback."""
         await self._versions.use(version.id)
         async with self._pointed():
-            await side_by_side(self._release(version, name) for name in version.spiders)
+            await side_by_side(self._release(version, name, asked_at) for name in version.spiders)
 
     async def choose(self, project: str, name: str, version_id: str) -> Spider:
         """Let new tasks of a spider get one of its versions, and its schedules. Raises NotFound, BadInput."""
@@ -67,7 +75,7 @@ class Spiders:
         await self._schedules.check_file(project, config)
         await self._versions.use(version_id)
         async with self._pointed():
-            return await self._point(project, config, version_id)
+            return await self._point(project, config, version_id, self._clock.now())
 
     async def finish(self) -> None:
         """Let schedules follow their version where a release was cut short. Raises Unavailable."""
@@ -80,7 +88,7 @@ class Spiders:
     async def _finish(self, spider: Spider) -> None:
         try:
             config = await self._versions.config(spider.project, spider.name, spider.version)
-            await self._point(spider.project, config, spider.version)
+            await self._point(spider.project, config, spider.version, spider.pointed_at)
         except (BadInput, NotFound) as refusal:  # one of these names was made by hand meanwhile
             _log.error("schedules cannot follow the version", spider=spider.name, cause=str(refusal))
 
@@ -97,7 +105,7 @@ class Spiders:
             finally:
                 self._feed.publish(LimitsChanged())
 
-    async def _release(self, version: Version, name: str) -> None:
+    async def _release(self, version: Version, name: str, asked_at: datetime | None) -> None:
         listed = SpiderVersion(
             project=version.project,
             spider=name,
@@ -108,14 +116,25 @@ class Spiders:
         )
         with suppress(Duplicate):  # the same files were deployed before
             await self._store.insert_record(f"{spider_key(version.project, name)}/{version.id}", listed)
-        await self._point(version.project, version.spiders[name], version.id)
+        if asked_at is not None and await self._chosen_since(asked_at, version, name):
+            return
+        pointed_at = asked_at or self._clock.now()
+        await self._point(version.project, version.spiders[name], version.id, pointed_at)
 
-    async def _point(self, project: str, config: SpiderConfig, version_id: str) -> Spider:
+    async def _chosen_since(self, asked_at: datetime, version: Version, name: str) -> bool:
+        stored = await self._store.record(Spider, spider_key(version.project, name))
+        if stored is None or stored.value.version == version.id or stored.value.pointed_at is None:
+            return False
+        return stored.value.pointed_at > asked_at
+
+    async def _point(
+        self, project: str, config: SpiderConfig, version_id: str, pointed_at: datetime | None
+    ) -> Spider:
         """To the version, and its schedules with it."""
-        spider = Spider(project, config.name, version_id)
+        spider = Spider(project, config.name, version_id, pointed_at=pointed_at)
 
         def pointed(old: Spider) -> Spider:
-            return old if old.version == version_id else spider
+            return replace(old, pointed_at=pointed_at) if old.version == version_id else spider
 
         def followed(old: Spider) -> Spider:
             return replace(old, schedules_follow=True) if old.version == version_id else old

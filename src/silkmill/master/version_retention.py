@@ -15,7 +15,7 @@ import structlog
 
 from silkmill.domain.errors import Conflict
 from silkmill.domain.spider import Spider
-from silkmill.domain.version import SpiderVersion, Version
+from silkmill.domain.version import Listing, SpiderVersion, Version
 from silkmill.master.records import every_record
 from silkmill.master.versions import Versions
 from silkmill.ports.clock import Clock
@@ -89,11 +89,18 @@ class VersionRetention:
                 return await self._marked(stored, now)
         elif now - version.doomed_at > DOOMED_FOR:
             await self._store.delete_record(stored)
+            await self._forget_listing(stored.key)
             self._versions.forget(stored.key)
             self._may_be_listed = True
             _log.info("retention deleted a version", version=stored.key)
             return None
         return version
+
+    async def _forget_listing(self, version_id: str) -> None:
+        """Of one whose spiders were never found."""
+        listing = await self._store.record(Listing, version_id)
+        if listing is not None:
+            await self._store.delete_record(listing)
 
     async def _unlist(self, there: Set[str]) -> None:
         """No spider shall offer a version that is gone. `there`: those that were not, a moment ago."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from contextlib import suppress
@@ -14,7 +15,9 @@ from silkmill.domain.states import State
 from silkmill.domain.task import Task
 from silkmill.domain.version import FileEntry, Listing
 from silkmill.master.deploy import Deployed
+from silkmill.master.feed import Resync
 from silkmill.master.submission import Submission
+from silkmill.ports.store import TaskFilter
 from silkmill.runtime import faults
 from support.master_rig import Agent, Rig, repeated
 
@@ -80,7 +83,7 @@ async def test_nobody_need_ask_again(rig: Rig) -> None:
     assert rig.listings.wake.is_set()
     await rig.deploy.tick()
     assert await pointed(rig) == dict.fromkeys(SHOP_AND_BLOG, first.version.id)
-    assert await rig.listings.ended() == []
+    assert await rig.listings.changed() == []
 
 
 async def test_the_next_engine_takes_over_what_was_found(rig: Rig) -> None:
@@ -210,6 +213,63 @@ async def test_what_was_deployed_later_is_not_taken_back(rig: Rig) -> None:
     await lists(agent, SHOP_AND_BLOG)
     await rig.deploy.tick()
     assert await pointed(rig) == dict.fromkeys(SHOP_AND_BLOG, newer)
+
+
+async def test_what_was_chosen_meanwhile_stays_and_the_rest_is_listed(rig: Rig) -> None:
+    agent, first = await begun(rig)
+    await lists(agent, SHOP_AND_BLOG)
+    await deployed(rig)
+    rig.clock.pass_time(10)
+    second = await deployed(rig, **{"p/spiders.py": "new"})
+    rig.clock.pass_time(10)
+    await rig.spiders.choose("default", "shop", first.version.id)
+    await lists(agent, SHOP_AND_BLOG)
+    await rig.deploy.tick()
+    listed = await rig.spiders.versions_of("default", "shop")
+    assert {one.version for one in listed} == {first.version.id, second.version.id}
+    assert await pointed(rig) == {"shop": first.version.id, "blog": second.version.id}
+
+
+async def test_a_repeated_listing_is_found_after_a_crash(rig: Rig) -> None:
+    agent, first = await begun(rig)
+    failed = await lists(agent, [], exit_code=1)
+    again = Submission(failed.project, LISTER, version=failed.version, retry_of=failed.id)
+    repeat = await rig.intake.submit(again)
+    await rig.deploy.tick()
+    assert (await deployed(rig)).listing == repeat.id  # who asks meanwhile waits for the same
+    await lists(agent, SHOP_AND_BLOG)
+    await rig.restarted().deploy.tick()
+    assert await pointed(rig) == dict.fromkeys(SHOP_AND_BLOG, first.version.id)
+
+
+async def test_what_is_refused_is_tried_once_until_somebody_asks(rig: Rig) -> None:
+    agent, _ = await begun(rig)
+    await lists(agent, [b'{"url":"x"}'])
+    await rig.deploy.tick()
+    assert await rig.restarted().listings.changed() == []
+    with pytest.raises(BadInput):
+        await deployed(rig)
+
+
+async def test_an_end_that_nobody_heard_of_is_looked_for(rig: Rig) -> None:
+    agent, first = await begun(rig)
+    next_rig = rig.restarted()
+    await next_rig.deploy.tick()
+    await lists(agent, SHOP_AND_BLOG)  # told to the other one
+    await next_rig.deploy.tick()
+    assert await pointed(rig) == {}
+    next_rig.feed.publish(Resync())
+    assert next_rig.listings.wake.is_set()
+    await next_rig.deploy.tick()
+    assert await pointed(rig) == dict.fromkeys(SHOP_AND_BLOG, first.version.id)
+
+
+async def test_two_deploys_at_once_share_a_task(rig: Rig) -> None:
+    await Agent(rig).register()
+    faults.arm("store.before_commit=pause:0.01*100")
+    one, other = await asyncio.gather(deployed(rig), deployed(rig))
+    assert one.listing == other.listing
+    assert len(await rig.store.tasks(TaskFilter(spider=LISTER), limit=10)) == 1
 
 
 async def test_a_listing_that_saves_nothing_has_failed(rig: Rig) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from silkmill.domain.errors import BadInput, Conflict, NotFound
 from silkmill.domain.spider import Spider
-from silkmill.domain.version import Blob, FileEntry, Version
+from silkmill.domain.version import Blob, FileEntry, Listing, Version
 from silkmill.master import collection as collection_module
 from silkmill.master.collection import REMEMBERED_SECONDS, UNTOUCHED, Collection
 from silkmill.master.version_retention import DOOMED_FOR, SWEEP_SECONDS, VersionRetention
@@ -50,6 +50,15 @@ async def test_a_version_that_nothing_needs_goes_a_day_after_it_was_doomed(rig: 
     assert unused not in await versions(rig)
     with pytest.raises(NotFound):
         await rig.submit(version=unused)
+
+
+async def test_with_a_version_goes_what_was_known_of_its_listing(rig: Rig, unused: str) -> None:
+    await rig.store.insert_record(unused, Listing(unused, "task", rig.clock.now()))
+    await keeper(rig).sweep(set())
+    assert await rig.store.record(Listing, unused) is not None
+    rig.clock.pass_time(DAY + 1)
+    await keeper(rig).sweep(set())
+    assert await rig.store.record(Listing, unused) is None
 
 
 async def test_no_spider_offers_a_version_that_is_gone(rig: Rig, unused: str) -> None:

@@ -33,7 +33,7 @@ def refused(crawl: Crawl) -> str:
 
 def test_names_are_folded_and_sorted(listed):
     crawl = listed(
-        "Zürich", "books.example.com", "News Today", "a_b-c.9", overrides=("news-today", "A_B-c.9")
+        "Zürich", "books.example.com", "News Today", "a_b-c.9", overrides=("news-today", "a_b-c.9")
     )
     assert crawl.returncode == 0 and crawl.errors == [] and crawl.log == ""
     assert crawl.items == [

@@ -48,7 +48,7 @@ def fold_all(names: Iterable[str]) -> Dict[str, str]:
 def check_overrides(overrides: Iterable[str], names: Iterable[str]) -> None:
     """Raises `BadNames` for a `[spiders.NAME]` that no spider has."""
     known = list(names)
-    strange = [name for name in overrides if fold(name) not in known]
+    strange = [name for name in overrides if name not in known]
     if strange:
         raise BadNames(
             "\n".join(
